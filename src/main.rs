@@ -1,0 +1,3 @@
+//! The `lmhaven` command.
+
+fn main() {}

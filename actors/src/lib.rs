@@ -1,1 +1,8 @@
-//! Everything that decides or remembers.
+//! Everything in LMHaven that decides or remembers.
+//!
+//! `domain`, `chat` and `adapters` are pure; `ledger` alone knows the store; the actors around them only
+//! receive, call, hand facts to the journal and reply. HTTP as customers see it lives in the `lmhaven` crate.
+
+pub mod adapters;
+pub mod chat;
+pub mod domain;

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod bucket;
 pub mod entry;
+pub mod fact;
 pub mod hold;
 pub mod ids;
 pub mod money;

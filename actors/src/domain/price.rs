@@ -108,7 +108,8 @@ pub struct LongContext {
 }
 
 /// List prices of a text model, per million tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "TextPriceFields", into = "TextPriceFields")]
 pub struct TextPrice {
     /// Input.
     pub input: NanoUsd,
@@ -126,8 +127,94 @@ pub struct TextPrice {
     pub long_context: Option<LongContext>,
 }
 
+/// [`TextPrice`] as the configuration and the admin API write it: flat.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TextPriceFields {
+    input: NanoUsd,
+    output: NanoUsd,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cache_read: Option<NanoUsd>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cache_write_5m: Option<NanoUsd>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cache_write_1h: Option<NanoUsd>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    audio_input: Option<NanoUsd>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    long_context_over: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    long_context_input: Option<NanoUsd>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    long_context_output: Option<NanoUsd>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    long_context_cache_read: Option<NanoUsd>,
+}
+
+/// Prices that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPrice {
+    /// One below zero.
+    #[error("a list price is not negative")]
+    Negative,
+    /// Only part of the long-context prices.
+    #[error("long_context_over, long_context_input and long_context_output go together")]
+    HalfLongContext,
+}
+
+impl TryFrom<TextPriceFields> for TextPrice {
+    type Error = InvalidPrice;
+
+    fn try_from(fields: TextPriceFields) -> Result<Self, InvalidPrice> {
+        let TextPriceFields {
+            input,
+            output,
+            cache_read,
+            cache_write_5m,
+            cache_write_1h,
+            audio_input,
+            long_context_over,
+            long_context_input,
+            long_context_output,
+            long_context_cache_read,
+        } = fields;
+        let long_context = match (long_context_over, long_context_input, long_context_output) {
+            (Some(over), Some(input), Some(output)) => {
+                Some(LongContext { over, input, output, cache_read: long_context_cache_read })
+            }
+            (None, None, None) if long_context_cache_read.is_none() => None,
+            _ => return Err(InvalidPrice::HalfLongContext),
+        };
+        let optional = [cache_read, cache_write_5m, cache_write_1h, audio_input, long_context_input];
+        let all = optional.into_iter().chain([long_context_output, long_context_cache_read]).flatten();
+        if all.chain([input, output]).any(NanoUsd::is_negative) {
+            return Err(InvalidPrice::Negative);
+        }
+        Ok(Self { input, output, cache_read, cache_write_5m, cache_write_1h, audio_input, long_context })
+    }
+}
+
+impl From<TextPrice> for TextPriceFields {
+    fn from(price: TextPrice) -> Self {
+        let TextPrice { input, output, cache_read, cache_write_5m, cache_write_1h, audio_input, long_context } = price;
+        Self {
+            input,
+            output,
+            cache_read,
+            cache_write_5m,
+            cache_write_1h,
+            audio_input,
+            long_context_over: long_context.as_ref().map(|long| long.over),
+            long_context_input: long_context.as_ref().map(|long| long.input),
+            long_context_output: long_context.as_ref().map(|long| long.output),
+            long_context_cache_read: long_context.as_ref().and_then(|long| long.cache_read),
+        }
+    }
+}
+
 /// What a model's list price is counted in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ListPrice {
     /// Per million tokens.
     Text(TextPrice),
@@ -143,7 +230,7 @@ pub enum ListPrice {
 }
 
 /// One model's row in a price book.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceRow {
     /// The list price is divided by this.
     pub ratio: Ratio,

@@ -53,6 +53,13 @@ pub struct Now {
     pub monotonic: MonotonicNanos,
 }
 
+impl Now {
+    /// A moment of the past, with wall time as a monotonic clock of its own: how replays tell the time.
+    pub const fn replayed(at: UnixMillis) -> Self {
+        Self { wall: at, monotonic: MonotonicNanos(at.0.unsigned_abs().saturating_mul(1_000_000)) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,78 @@
+//! What operators set, and what a workspace is called.
+
+use std::num::NonZeroU32;
+
+use super::super::fact::{Features, KeyCreated, KeyRevoked, Override, WorkspaceChanged};
+use super::super::time::{Now, UnixMillis};
+use super::{Account, KeyState};
+
+/// What a workspace is called and who answers for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// What people call it.
+    pub name: String,
+    /// Who answers for it.
+    pub owner_email: String,
+    /// When it was opened.
+    pub created_at: UnixMillis,
+}
+
+/// What operators set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The owner has confirmed the address.
+    pub email_verified: bool,
+    /// No request is admitted.
+    pub suspended: bool,
+    /// What it may use.
+    pub features: Features,
+    /// Instead of the tier's requests per minute.
+    pub requests_per_minute: Option<NonZeroU32>,
+    /// Instead of the tier's stream slots.
+    pub concurrent_streams: Option<NonZeroU32>,
+}
+
+impl Account {
+    /// Applies a change of settings. New limits hold at once.
+    pub fn change(&mut self, change: &WorkspaceChanged, now: Now) {
+        let WorkspaceChanged {
+            workspace: _,
+            at: _,
+            requests_per_minute,
+            concurrent_streams,
+            features,
+            suspended,
+            email_verified,
+        } = change;
+        apply_override(&mut self.settings.requests_per_minute, *requests_per_minute);
+        apply_override(&mut self.settings.concurrent_streams, *concurrent_streams);
+        self.settings.features = features.unwrap_or(self.settings.features);
+        self.settings.suspended = suspended.unwrap_or(self.settings.suspended);
+        self.settings.email_verified = email_verified.unwrap_or(self.settings.email_verified);
+        self.apply_limits(now);
+    }
+
+    /// Adds a key.
+    pub fn add_key(&mut self, created: KeyCreated) {
+        self.keys.insert(created.key, KeyState::new(created));
+    }
+
+    /// Revokes a key. Tells whether it was there and not revoked before.
+    pub fn revoke_key(&mut self, revoked: &KeyRevoked) -> bool {
+        match self.keys.get_mut(&revoked.key) {
+            Some(key) if key.revoked_at.is_none() => {
+                key.revoked_at = Some(revoked.at);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+fn apply_override(setting: &mut Option<NonZeroU32>, change: Override) {
+    match change {
+        Override::Unchanged => {}
+        Override::Set(value) => *setting = Some(value),
+        Override::Tier => *setting = None,
+    }
+}

@@ -1,1 +1,3 @@
 //! LMHaven.
+
+pub mod config;

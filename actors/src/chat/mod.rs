@@ -13,5 +13,5 @@ pub use request::{
     Cache, CacheTtl, Effort, Format, Media, MediaKind, MediaSource, Part, Request, Role, Sampling, Thinking, Tool,
     ToolChoice, ToolSet, Turn,
 };
-pub use signature::{Origin, Signature};
+pub use signature::{Origin, Signature, Signed};
 pub use summary::{Dialect, InputBound, Summary};

@@ -1,0 +1,105 @@
+//! The body for an Anthropic upstream: the caller's raw values, byte for byte, around the fields we own.
+
+use std::borrow::Cow;
+
+use super::Body;
+use super::keys::{Key, Passage};
+use super::replay;
+use crate::adapters::Target;
+use crate::adapters::anthropic::text::{put_display, put_string};
+
+/// Room for the fields that we write ourselves.
+const OWN_FIELDS_BYTES: usize = 256;
+
+impl Body<'_> {
+    /// The body for `/v1/messages` of the same dialect. Values pass as they came, but for thoughts that
+    /// carry another model's signature: those would be refused upstream and are left out.
+    pub fn forward(&self, target: &Target<'_>) -> Vec<u8> {
+        let mut out = self.passed(target, true);
+        out.extend_from_slice(b",\"max_tokens\":");
+        put_display(&mut out, target.output_limit);
+        out.extend_from_slice(b",\"service_tier\":\"standard_only\"");
+        if let Some(end_user) = target.end_user {
+            out.extend_from_slice(b",\"metadata\":{\"user_id\":");
+            put_string(&mut out, end_user);
+            out.push(b'}');
+        }
+        out.push(b'}');
+        out
+    }
+
+    /// The body for `/v1/messages/count_tokens`, which takes the prompt and nothing else.
+    pub fn forward_for_count(&self, target: &Target<'_>) -> Vec<u8> {
+        let mut out = self.passed(target, false);
+        out.push(b'}');
+        out
+    }
+
+    fn passed(&self, target: &Target<'_>, generate: bool) -> Vec<u8> {
+        let bytes: usize = self.fields.iter().map(|(_, raw)| raw.len() + 24).sum();
+        let mut out = Vec::with_capacity(bytes + OWN_FIELDS_BYTES);
+        out.extend_from_slice(b"{\"model\":");
+        put_string(&mut out, target.upstream_model);
+        for &(key, raw) in &self.fields {
+            match key.passage() {
+                Passage::Forwarded => {}
+                Passage::ForwardedToGenerate if generate => {}
+                Passage::ForwardedToGenerate | Passage::Ours => continue,
+            }
+            let raw = match key {
+                Key::Messages if replay::is_needed(&self.messages) => {
+                    Cow::Owned(replay::rewritten(raw, &self.messages, target.model))
+                }
+                _ => Cow::Borrowed(raw),
+            };
+            out.extend_from_slice(b",\"");
+            out.extend_from_slice(key.name().as_bytes());
+            out.extend_from_slice(b"\":");
+            out.extend_from_slice(raw.as_bytes());
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGET: Target<'_> = Target {
+        model: "claude-opus-4-7",
+        upstream_model: "claude-opus-4-7-upstream",
+        output_limit: 77,
+        end_user: Some("u_1"),
+    };
+
+    const BODY: &str = r#"{ "max_tokens" : 100, "stream":true,"betas":["x"], "model":"claude-opus-4-7",
+        "metadata":{"user_id":"someone@example.com"},"service_tier":"auto","temperature" : 0.70,"top_k":null,
+        "system":"Be  brief \u00e9","messages":[ {"role":"user", "content":"1.0e1\/"},
+        {"role":"assistant","content":[{"type":"thinking","thinking":"","signature":"EqQB+/=="},{"type":"redacted_thinking","data":"Em=="},
+        {"type":"tool_use","id":"toolu_1","name":"f","input":{"b":1,"a":1.50}}]},
+        {"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","future":1}]} ] }"#;
+
+    #[test]
+    fn values_pass_byte_for_byte_and_our_fields_are_spliced() {
+        let forwarded = String::from_utf8(Body::read(BODY.as_bytes()).unwrap().forward(&TARGET)).unwrap();
+        insta::assert_snapshot!(forwarded);
+        let messages = &BODY[BODY.find("[ {").unwrap()..=BODY.rfind(']').unwrap()];
+        assert!(forwarded.contains(messages), "messages are untouched");
+    }
+
+    #[test]
+    fn a_count_takes_the_prompt_only() {
+        let target = Target { end_user: None, ..TARGET };
+        let forwarded = String::from_utf8(Body::read_for_count(BODY.as_bytes()).unwrap().forward_for_count(&target));
+        let parsed: serde_json::Value = serde_json::from_str(&forwarded.unwrap()).unwrap();
+        let keys: Vec<_> = parsed.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(keys, ["model", "system", "messages"]);
+    }
+
+    #[test]
+    fn without_a_user_of_ours_none_is_sent() {
+        let target = Target { end_user: None, ..TARGET };
+        let forwarded = String::from_utf8(Body::read(BODY.as_bytes()).unwrap().forward(&target)).unwrap();
+        assert!(!forwarded.contains("metadata") && !forwarded.contains("example.com"), "{forwarded}");
+    }
+}

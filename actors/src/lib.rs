@@ -6,3 +6,4 @@
 pub mod adapters;
 pub mod chat;
 pub mod domain;
+pub mod ledger;

@@ -1,3 +1,4 @@
 //! LMHaven.
 
+pub mod cli;
 pub mod config;

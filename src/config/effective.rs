@@ -18,7 +18,7 @@ use super::{Config, Warning};
 
 /// The whole configuration; every warning stands as a comment at the top.
 pub(super) fn print(config: &Config) -> String {
-    let Config { server, store, limits, providers, models, warnings } = config;
+    let Config { server, store, limits, providers, models, warnings, source_name: _ } = config;
     let mut text = String::new();
     // Writing into a String cannot fail.
     let _ = warnings.iter().try_for_each(|warning: &Warning| writeln!(text, "# {warning}"));

@@ -61,6 +61,8 @@ pub struct Config {
     pub models: Vec<Model>,
     /// What the operator should know.
     pub warnings: Vec<Warning>,
+    /// The file that it was read from, as errors and logs call it.
+    pub source_name: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -112,7 +114,8 @@ impl Config {
         let Reader { errors, warnings, .. } = reader;
         match (server, store, limits, providers, models) {
             (Some(server), Some(store), Some(limits), Some(providers), Some(models)) if errors.is_empty() => {
-                Ok(Self { server, store, limits, providers, models, warnings })
+                let source_name = file.map_or(source::SHIPPED_NAME, |(name, _)| name).to_owned();
+                Ok(Self { server, store, limits, providers, models, warnings, source_name })
             }
             _ => Err(ConfigErrors(errors)),
         }
@@ -125,7 +128,7 @@ impl Config {
     pub fn require_admin_token(&self) -> Result<&Secret, ConfigErrors> {
         self.server.admin_token.as_ref().ok_or_else(|| {
             ConfigErrors(vec![ConfigError {
-                source_name: "configuration".to_owned(),
+                source_name: self.source_name.clone(),
                 key: "server.admin_token".to_owned(),
                 reason: "is not set; set LMHAVEN_ADMIN_TOKEN, or write a literal, env:NAME or file:PATH".to_owned(),
             }])

@@ -142,9 +142,10 @@ fn read_one(
     let providers = written.zip(all_providers);
     let providers = providers.and_then(|(ids, all)| find_providers(reader, section, modality, &ids, all));
     let (max_output_tokens, context_window) = if modality == Modality::Text {
+        let own_max_output = max_output_tokens.is_some();
         let max_output = max_output_tokens.or_else(|| known?.max_output_tokens.clone());
         let window = context_window.or_else(|| known?.context_window.clone());
-        read_sizes(reader, section, max_output, window)
+        read_sizes(reader, section, max_output, own_max_output, window)
     } else {
         for (key, value) in [("max_output_tokens", max_output_tokens), ("context_window", context_window)] {
             if value.is_some() {
@@ -208,17 +209,23 @@ fn find_providers(
     complete.then_some(found)
 }
 
-fn read_sizes(reader: &mut Reader<'_>, section: &str, max_output: Option<Value>, window: Option<Value>) -> (u32, u32) {
+/// The most tokens of an answer, and of prompt and answer.
+fn read_sizes(
+    reader: &mut Reader<'_>,
+    section: &str,
+    max_output: Option<Value>,
+    own_max_output: bool,
+    window: Option<Value>,
+) -> (u32, u32) {
     let tokens = |given: &Given| given.whole_within(1, TOKENS_MAX);
-    let max_output_given = max_output.is_some();
     let window = reader.optional(section, "context_window", window, tokens).unwrap_or(CONTEXT_WINDOW);
     let max_output = reader.optional(section, "max_output_tokens", max_output, tokens);
-    // A small window says how small the answer is, too.
-    let max_output = max_output.unwrap_or(MAX_OUTPUT_TOKENS.min(window));
-    if max_output_given && max_output > window {
+    let max_output = max_output.unwrap_or(MAX_OUTPUT_TOKENS);
+    if own_max_output && max_output > window {
         reader.refuse(format!("{section}.max_output_tokens"), format!("is more than the context window of {window}"));
     }
-    (max_output, window)
+    // A small window says how small the answer is, too.
+    (max_output.min(window), window)
 }
 
 fn model_id(text: &str) -> Result<Arc<str>, String> {

@@ -12,6 +12,8 @@ use super::fields::key_of;
 
 /// The configuration that holds where a file says nothing.
 const SHIPPED: &str = include_str!("shipped.toml");
+/// What errors call it.
+pub(super) const SHIPPED_NAME: &str = "shipped configuration";
 /// Variables that start with this override keys.
 pub const VARIABLE_PREFIX: &str = "LMHAVEN__";
 /// The arrays whose entries are named by their `id`, in paths and in variables.
@@ -43,7 +45,7 @@ pub(super) struct Merged {
 
 /// Lays the file, given by its name and text, and the environment over the shipped configuration.
 pub(super) fn merge(file: Option<(&str, &str)>, environment: &dyn Environment) -> Result<Merged, ConfigError> {
-    let mut table = parse("shipped configuration", SHIPPED)?;
+    let mut table = parse(SHIPPED_NAME, SHIPPED)?;
     let mut origins = Origins { file: None, variables: BTreeMap::new() };
     if let Some((name, text)) = file {
         let own = parse(name, text)?;
@@ -101,7 +103,7 @@ impl Origins {
             (Origin::Variable(name), _) => Self::variable_label(&name),
             // With a file at hand the file is where the operator mends what the shipped configuration says.
             (Origin::File | Origin::Shipped, Some((name, _))) => name.clone(),
-            (Origin::File | Origin::Shipped, None) => "shipped configuration".to_owned(),
+            (Origin::File | Origin::Shipped, None) => SHIPPED_NAME.to_owned(),
         }
     }
 

@@ -153,10 +153,13 @@ fn a_model_of_the_roster_keeps_what_is_known_of_it() {
         "[[models]]\nid = 'claude-opus-4-7'\nmodality = 'text'\nprovider = 'anthropic'\nratio = 28\n\
          list_price = { input = '5', output = '25' }\n\
          [[models]]\nid = 'own'\nmodality = 'text'\nprovider = 'anthropic'\nratio = 1\ncontext_window = 8000\n\
-         list_price = { input = '5', output = '25' }\n",
+         list_price = { input = '5', output = '25' }\n\
+         [[models]]\nid = 'claude-haiku-4-5'\nmodality = 'text'\nprovider = 'anthropic'\nratio = 1\n\
+         context_window = 9000\nlist_price = { input = '1', output = '5' }\n",
     )
     .unwrap();
-    let [opus, own] = config.models.as_slice() else { panic!("two models replace ten") };
+    let [opus, own, haiku] = config.models.as_slice() else { panic!("three models replace ten") };
+    assert_eq!((haiku.max_output_tokens, haiku.context_window), (9_000, 9_000));
     assert_eq!((opus.max_output_tokens, opus.context_window), (128_000, 1_000_000));
     assert_eq!((own.max_output_tokens, own.context_window), (8_000, 8_000));
     assert_eq!((&*own.upstream_model, &*own.display_name), ("own", "own"));

@@ -130,10 +130,7 @@ impl Demonstration {
         let (answer, cost) = read_stream(&String::from_utf8_lossy(&bytes));
         let balance = self.client.get(format!("{}/v1/balance", self.base)).bearer_auth(key).send().await?;
         let balance: Value = balance.json().await?;
-        Ok(format!(
-            "{QUESTION}\n\n{MODEL}: {answer}\n\ncost ${cost}, balance ${}\n",
-            text(&balance, "balance_usd")?
-        ))
+        Ok(format!("{QUESTION}\n\n{MODEL}: {answer}\n\ncost ${cost}, balance ${}\n", text(&balance, "balance_usd")?))
     }
 
     fn how_to_go_on(&self, key: &str, folder: &std::path::Path) -> String {

@@ -42,12 +42,7 @@ pub struct BudgetUsedUp;
 impl Edge {
     /// Protection by these limits.
     pub fn new(limits: config::Edge, trusted_proxies: Vec<Network>) -> Self {
-        Self {
-            limits,
-            trusted_proxies,
-            body_bytes: Arc::default(),
-            failures: Mutex::default(),
-        }
+        Self { limits, trusted_proxies, body_bytes: Arc::default(), failures: Mutex::default() }
     }
 
     /// The caller's address: the peer's, or what a trusted proxy says. The last hop that is not trusted counts.
@@ -98,7 +93,11 @@ impl Edge {
 
     /// A budget for one body, empty so far.
     pub fn body_budget(&self) -> BodyBudget {
-        BodyBudget { taken: 0, in_flight: self.body_bytes.clone(), max: self.limits.body_bytes_in_flight.map(|max| u64::try_from(max).unwrap_or(u64::MAX)) }
+        BodyBudget {
+            taken: 0,
+            in_flight: self.body_bytes.clone(),
+            max: self.limits.body_bytes_in_flight.map(|max| u64::try_from(max).unwrap_or(u64::MAX)),
+        }
     }
 }
 

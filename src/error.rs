@@ -263,15 +263,18 @@ impl ApiError {
             Refusal::KeyScope => Self::new(Code::KeyScope, refusal.to_string()),
             Refusal::InsufficientBalance { missing } => Self::new(
                 Code::InsufficientBalance,
-                format!("the balance is too low for this request: ${missing} is missing; top up at {public_url}/app/billing"),
+                format!(
+                    "the balance is too low for this request: ${missing} is missing; top up at {public_url}/app/billing"
+                ),
             ),
             Refusal::KeySpendLimit { missing } => Self::new(
                 Code::KeySpendLimit,
-                format!("this key has reached its spend limit: ${missing} is missing; raise it at {public_url}/app/keys"),
+                format!(
+                    "this key has reached its spend limit: ${missing} is missing; raise it at {public_url}/app/keys"
+                ),
             ),
-            Refusal::RateLimited { retry_after_nanos } => {
-                Self::new(Code::RateLimitExceeded, refusal.to_string()).retry_after(Duration::from_nanos(retry_after_nanos))
-            }
+            Refusal::RateLimited { retry_after_nanos } => Self::new(Code::RateLimitExceeded, refusal.to_string())
+                .retry_after(Duration::from_nanos(retry_after_nanos)),
             Refusal::TooManyStreams { .. } => Self::new(Code::TooManyStreams, refusal.to_string()).retry_after(SOON),
             Refusal::BalanceReserved => Self::new(Code::BalanceReserved, refusal.to_string()).retry_after(SOON),
         }
@@ -302,10 +305,12 @@ impl ApiError {
             }
             UpstreamFault::TooLarge => Self::new(Code::BodyTooLarge, "the request is larger than the provider takes"),
             UpstreamFault::RateLimited { retry_after_millis } => {
-                Self::new(Code::UpstreamRateLimited, "the provider's rate limit is reached").retry_after(wait(retry_after_millis))
+                Self::new(Code::UpstreamRateLimited, "the provider's rate limit is reached")
+                    .retry_after(wait(retry_after_millis))
             }
             UpstreamFault::OurAccount { .. } => {
-                Self::new(Code::UpstreamUnavailable, "the provider is not available to this gateway right now").no_retry()
+                Self::new(Code::UpstreamUnavailable, "the provider is not available to this gateway right now")
+                    .no_retry()
             }
             UpstreamFault::Overloaded { retry_after_millis } => {
                 let error = Self::new(Code::Overloaded, "the provider is overloaded");
@@ -337,7 +342,8 @@ impl ApiError {
                     .retry_after(Duration::from_millis(retry_after_millis))
             }
             NoAccount::Busy { retry_after_millis } => {
-                Self::new(Code::UpstreamUnavailable, "every provider account is busy").retry_after(Duration::from_millis(retry_after_millis))
+                Self::new(Code::UpstreamUnavailable, "every provider account is busy")
+                    .retry_after(Duration::from_millis(retry_after_millis))
             }
             NoAccount::Disabled => {
                 Self::new(Code::UpstreamUnavailable, "no provider account serves this model right now").no_retry()

@@ -31,7 +31,7 @@ fn read(gateway: &Gateway) {
     let totals = gateway.core.reports.totals();
     gauge!("lmhaven_balances_usd").set(totals.balances.as_usd_for_metrics());
     gauge!("lmhaven_holds_usd").set(totals.holds.as_usd_for_metrics());
-    gauge!("lmhaven_holds_open").set(totals.holds_open as f64);
+    gauge!("lmhaven_holds_open").set(totals.open_holds as f64);
     let oldest = totals.oldest_hold_at.map_or(0, |at| at.0 / 1000);
     gauge!("lmhaven_hold_oldest_timestamp_seconds").set(oldest as f64);
     if let Some(book) = gateway.core.prices.in_force(gateway.core.clock.now().wall) {

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::path::Path;
 use std::process::ExitCode;
 
-use lmhaven_actors::ledger::{self, Ledger, SledLedger};
+use lmhaven_actors::ledger::sled::SledLedger;
+use lmhaven_actors::ledger::{Ledger, export, verify};
 use lmhaven_simulator::Simulator;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,11 +43,8 @@ pub fn demo(args: &DemoArgs) -> ExitCode {
 
 /// `lmhaven simulate`.
 pub fn simulate(args: &SimulateArgs) -> ExitCode {
-    let options = lmhaven_simulator::Options {
-        listen: args.listen,
-        seed: args.seed,
-        ..lmhaven_simulator::Options::default()
-    };
+    let options =
+        lmhaven_simulator::Options { listen: args.listen, seed: args.seed, ..lmhaven_simulator::Options::default() };
     block_on(async move {
         let simulator = Simulator::start(options).await?;
         output::print_result(&format!("simulating every provider on {}", simulator.url()));
@@ -59,8 +57,8 @@ pub fn simulate(args: &SimulateArgs) -> ExitCode {
 /// `lmhaven ledger verify | export | head`.
 pub fn ledger(command: &LedgerCommand) -> ExitCode {
     let outcome = match command {
-        LedgerCommand::Verify(args) => verify(&args.data_dir),
-        LedgerCommand::Export(args) => export(&args.data_dir),
+        LedgerCommand::Verify(args) => check(&args.data_dir),
+        LedgerCommand::Export(args) => print_all(&args.data_dir),
         LedgerCommand::Head(args) => head(&args.data_dir),
     };
     outcome.unwrap_or_else(|error| {
@@ -71,15 +69,19 @@ pub fn ledger(command: &LedgerCommand) -> ExitCode {
 
 type Failure = Box<dyn std::error::Error>;
 
-fn verify(folder: &Path) -> Result<ExitCode, Failure> {
-    let report = ledger::verify(&SledLedger::open_for_reading(folder)?)?;
-    output::print_result(&report.to_string());
-    Ok(if report.first_bad.is_some() { ExitCode::from(output::FAILED) } else { ExitCode::SUCCESS })
+fn check(folder: &Path) -> Result<ExitCode, Failure> {
+    let report = verify::verify(&SledLedger::open_for_reading(folder)?)?;
+    output::print_result(&serde_json::to_string_pretty(&report)?);
+    if let Some(bad) = &report.first_bad {
+        let id = bad.id.map_or_else(|| "an entry".to_owned(), |id| id.to_string());
+        output::print_problem(&format!("the ledger is wrong from {id} on: {}", bad.reason));
+    }
+    Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(output::FAILED) })
 }
 
-fn export(folder: &Path) -> Result<ExitCode, Failure> {
+fn print_all(folder: &Path) -> Result<ExitCode, Failure> {
     let ledger = SledLedger::open_for_reading(folder)?;
-    ledger::export(&ledger, &mut std::io::BufWriter::new(std::io::stdout().lock()))?;
+    export::export(&ledger, &mut std::io::BufWriter::new(std::io::stdout().lock()))?;
     Ok(ExitCode::SUCCESS)
 }
 

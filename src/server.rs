@@ -11,7 +11,8 @@ use lmhaven_actors::chat::Dialect;
 use lmhaven_actors::clock::Clock;
 use lmhaven_actors::domain::fact::PricesPublished;
 use lmhaven_actors::journal::{JournalLost, JournalOptions};
-use lmhaven_actors::ledger::{Ledger, LedgerError, SledLedger};
+use lmhaven_actors::ledger::Ledger;
+use lmhaven_actors::ledger::sled::SledLedger;
 use lmhaven_actors::provider::{Pool, ProviderSpec};
 use lmhaven_actors::system::{ChangeError, Core, OpenError};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -40,7 +41,7 @@ pub enum StartError {
         /// Where it is.
         path: String,
         /// Why.
-        source: LedgerError,
+        source: lmhaven_actors::ledger::sled::OpenError,
     },
     /// What it holds cannot be used.
     #[error(transparent)]
@@ -86,15 +87,11 @@ impl Server {
         let path = config.store.path.clone();
         let opened = web::block(move || SledLedger::open(&path)).await;
         let opened = opened.map_err(|error| std::io::Error::other(error.to_string()))?;
-        let ledger: Arc<dyn Ledger> = Arc::new(opened.map_err(|source| StartError::Store {
-            path: config.store.path.display().to_string(),
-            source,
-        })?);
-        let options = JournalOptions {
-            min_free: config.store.min_free,
-            path: Some(config.store.path.clone()),
-            ..JournalOptions::default()
-        };
+        let ledger: Arc<dyn Ledger> = Arc::new(
+            opened.map_err(|source| StartError::Store { path: config.store.path.display().to_string(), source })?,
+        );
+        let options =
+            JournalOptions { min_free: config.store.min_free, ..JournalOptions::for_store(&config.store.path) };
         let core = Core::open(ledger, config.limits.policy.clone(), options, Clock::system()).await?;
         seed_prices(&core, &config).await?;
         let pools = pools(&core, &config);
@@ -248,10 +245,10 @@ fn pools(core: &Core, config: &Config) -> HashMap<crate::config::ProviderId, Arc
     let mut pools = HashMap::new();
     for provider in config.providers.iter().filter(|provider| provider.enabled()) {
         let dialect = match provider.kind {
-            ProviderKind::Openai => Dialect::Openai,
+            ProviderKind::OpenAi => Dialect::Openai,
             ProviderKind::Anthropic => Dialect::Anthropic,
             ProviderKind::Gemini => Dialect::Gemini,
-            ProviderKind::Ark | ProviderKind::Novelai | ProviderKind::Pixai | ProviderKind::Elevenlabs => continue,
+            ProviderKind::Ark | ProviderKind::NovelAi | ProviderKind::PixAi | ProviderKind::ElevenLabs => continue,
         };
         let pool = Pool::new(ProviderSpec {
             id: provider.id.as_str().into(),

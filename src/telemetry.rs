@@ -47,7 +47,10 @@ pub enum Kind {
 pub const METRICS: &[Metric] = &[
     counter("lmhaven_requests_total", "Requests that ended, by route, model and code (ok or the error's code)."),
     histogram("gen_ai_server_request_duration_seconds", "Time from a request's arrival to its end."),
-    histogram("gen_ai_server_time_to_first_token_seconds", "Time from a streamed request's arrival to its first event."),
+    histogram(
+        "gen_ai_server_time_to_first_token_seconds",
+        "Time from a streamed request's arrival to its first event.",
+    ),
     counter("lmhaven_tokens_total", "Tokens that were charged, by model and type."),
     counter("lmhaven_upstream_attempts_total", "Attempts at a provider, by outcome."),
     counter("lmhaven_rejections_total", "Requests that were refused before any provider was asked, by reason."),
@@ -59,7 +62,10 @@ pub const METRICS: &[Metric] = &[
     gauge("lmhaven_balances_usd", "Money of all workspaces that is not charged yet, in US dollars."),
     gauge("lmhaven_holds_usd", "Money that running requests hold, in US dollars."),
     gauge("lmhaven_holds_open", "Holds that are open."),
-    gauge("lmhaven_hold_oldest_timestamp_seconds", "When the oldest open hold was opened, as Unix time; 0 without one."),
+    gauge(
+        "lmhaven_hold_oldest_timestamp_seconds",
+        "When the oldest open hold was opened, as Unix time; 0 without one.",
+    ),
     gauge("lmhaven_price_book_effective_timestamp_seconds", "Since when the price book in force holds, as Unix time."),
     gauge("lmhaven_price_ratio", "List price divided by our price, by model."),
     gauge("lmhaven_provider_keys", "Provider accounts, by provider and state."),
@@ -83,9 +89,11 @@ const fn histogram(name: &'static str, help: &'static str) -> Metric {
     Metric { name, kind: Kind::Histogram, help }
 }
 
-const DURATIONS: &[f64] = &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 160.0, 320.0];
-const FIRST_TOKENS: &[f64] =
-    &[0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0, 90.0, 120.0];
+const DURATIONS: &[f64] =
+    &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 160.0, 320.0];
+const FIRST_TOKENS: &[f64] = &[
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0, 90.0, 120.0,
+];
 const FLUSHES: &[f64] = &[0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0];
 
 /// Metrics cannot be recorded.
@@ -104,7 +112,9 @@ pub fn install_metrics() -> Result<PrometheusHandle, MetricsError> {
         return Ok(handle.clone());
     }
     let buckets = |builder: PrometheusBuilder, name: &str, values: &[f64]| {
-        builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), values).map_err(|error| MetricsError(error.to_string()))
+        builder
+            .set_buckets_for_metric(Matcher::Full(name.to_owned()), values)
+            .map_err(|error| MetricsError(error.to_string()))
     };
     let builder = PrometheusBuilder::new();
     let builder = buckets(builder, "gen_ai_server_request_duration_seconds", DURATIONS)?;
@@ -123,7 +133,6 @@ pub fn install_metrics() -> Result<PrometheusHandle, MetricsError> {
     for reason in ["bad_key", "rpm", "streams", "balance", "feature", "store"] {
         metrics::counter!("lmhaven_rejections_total", "reason" => reason).absolute(0);
     }
-    metrics::counter!("lmhaven_store_errors_total").absolute(0);
     credited(NanoUsd::ZERO);
     money_counter("lmhaven_refunds_usd_total", None);
     *installed = Some(handle.clone());
@@ -195,12 +204,14 @@ pub fn first_event(model: &Arc<Model>, started: Instant) {
 /// Counts what was charged.
 pub fn charged(model: &Arc<Model>, usage: &Usage, charged: NanoUsd, list_cost: NanoUsd) {
     HANDLES.with_borrow_mut(|handles| {
-        let handles = handles.charged.entry(place(model)).or_insert_with(|| Charged {
+        let handles = handles.charged.entry(place(model)).or_insert_with(|| {
+            Charged {
             tokens: Bucket::ALL.map(|bucket| {
                 metrics::counter!("lmhaven_tokens_total", "model" => model.id.clone(), "type" => bucket.name())
             }),
             usd: money_counter("lmhaven_charged_usd_total", Some(&model.id)),
             cost_usd: money_counter("lmhaven_upstream_cost_usd_total", Some(&model.id)),
+        }
         });
         for (counter, bucket) in handles.tokens.iter().zip(Bucket::ALL) {
             let quantity = usage.get(bucket);

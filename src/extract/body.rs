@@ -30,9 +30,8 @@ pub struct Body {
 pub async fn read(gateway: &Gateway, headers: &HeaderMap, payload: Payload) -> Result<Body, ApiError> {
     check_media_type(headers)?;
     let max = u64::try_from(gateway.edge.limits.body_bytes_max).unwrap_or(u64::MAX);
-    let too_large = || {
-        ApiError::new(Code::BodyTooLarge, format!("the request body is larger than {max} bytes")).closing()
-    };
+    let too_large =
+        || ApiError::new(Code::BodyTooLarge, format!("the request body is larger than {max} bytes")).closing();
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > max) {
         return Err(too_large());

@@ -37,7 +37,8 @@ pub fn authenticate(gateway: &Gateway, request: &HttpRequest) -> Result<Arc<KeyE
 
 fn find(gateway: &Gateway, key: &str) -> Result<Arc<KeyEntry>, ApiError> {
     let unknown = || ApiError::new(Code::InvalidApiKey, "this API key is not known");
-    let entry = KeyDigest::of_presented(key).and_then(|digest| gateway.core.keyring.find(&digest)).ok_or_else(unknown)?;
+    let entry =
+        KeyDigest::of_presented(key).and_then(|digest| gateway.core.keyring.find(&digest)).ok_or_else(unknown)?;
     if entry.is_revoked() {
         return Err(ApiError::new(Code::RevokedApiKey, "this API key was revoked"));
     }
@@ -85,10 +86,7 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (header::HeaderName::from_static(name), value.parse().unwrap()))
-            .collect()
+        pairs.iter().map(|(name, value)| (header::HeaderName::from_static(name), value.parse().unwrap())).collect()
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::error::{ApiError, Code};
 use crate::extract::{body, caller};
 use crate::headers;
 use crate::relay::dialects::{self, Client, Prepared};
-use crate::relay::quote::Quote;
+use crate::relay::quote::{ModelBounds, Quote};
 use crate::relay::watch::{CallerSocket, Watched};
 use crate::relay::{Running, Worker, plain, stream};
 
@@ -143,9 +143,8 @@ async fn admit_and_run(
     let workspace = key.workspace.id();
     let client = Client::new(parsed, reply, request.headers(), workspace, &upstreams, &gateway.signatures)
         .map_err(|error| failed(error.into()))?;
-    let mut prepared = client
-        .prepare(&model, quote.output_limit, summary.stream, &upstreams)
-        .map_err(|error| failed(error.into()))?;
+    let mut prepared =
+        client.prepare(&model, quote.output_limit, summary.stream, &upstreams).map_err(|error| failed(error.into()))?;
     let ask = quote.ask().map_err(|error| {
         tracing::error!(%error, model = %model.id, "a request could not be priced");
         failed(ApiError::new(Code::Internal, "this request could not be priced"))
@@ -162,8 +161,7 @@ async fn admit_and_run(
         wanted: ask.wanted,
         expires_at: gateway.core.clock.now().wall.plus_millis(HOLD_EXPIRES_AFTER_MILLIS),
     };
-    let (lease, standing) =
-        Lease::admit(&key.workspace, admission).await.map_err(|error| failed(error.into()))?;
+    let (lease, standing) = Lease::admit(&key.workspace, admission).await.map_err(|error| failed(error.into()))?;
     let lease = lease.map_err(|refused| {
         count_refusal(&refused);
         let error = ApiError::not_admitted(refused, &gateway.config.server.public_url);
@@ -171,9 +169,8 @@ async fn admit_and_run(
     })?;
     let affordable = quote.affordable_output(lease.held());
     if affordable != quote.output_limit {
-        prepared = client
-            .prepare(&model, affordable, summary.stream, &upstreams)
-            .map_err(|error| failed(error.into()))?;
+        prepared =
+            client.prepare(&model, affordable, summary.stream, &upstreams).map_err(|error| failed(error.into()))?;
     }
     let admitted = Admitted {
         request: id,
@@ -236,7 +233,8 @@ fn quote(model: &Model, book: Option<&PriceBook>, summary: &Summary) -> Result<Q
         tracing::error!(model = %model.id, "the price book in force has no price for this model");
         return Err(ApiError::new(Code::Internal, "this model has no price right now"));
     };
-    Ok(Quote::new(summary, row, version, model.max_output_tokens))
+    let bounds = ModelBounds { context_window: model.context_window, output_tokens_max: model.max_output_tokens };
+    Ok(Quote::new(summary, row, version, bounds))
 }
 
 fn count_refusal(refused: &NotAdmitted) {

@@ -5,9 +5,8 @@
 
 use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
-use lmhaven_actors::adapters::translated::Translated;
 use lmhaven_actors::adapters::{
-    BodyError, Label, Malformed, StreamRelay, Target, UpstreamFault, anthropic, gemini, openai,
+    BodyError, Decoder, Label, Malformed, StreamRelay, Target, Translated, UpstreamFault, anthropic, gemini, openai,
 };
 use lmhaven_actors::chat::{Answer, Dialect, Part, Request, Signature, Summary};
 use lmhaven_actors::domain::ids::WorkspaceId;
@@ -191,7 +190,7 @@ impl<'a> Client<'a> {
 
     fn call(&self, upstream: Dialect, target: &Target<'_>, stream: bool) -> Result<Call, BodyError> {
         let body = match (&self.body, &self.translated) {
-            (Body::Openai(body), _) if self.body.forwards() == Some(upstream) => body.forward(target),
+            (Body::Openai(body), _) if self.body.forwards() == Some(upstream) => body.forwardable()?.write(target),
             (Body::Anthropic(body), _) if self.body.forwards() == Some(upstream) => body.forward(target),
             (_, None) => return Err(BodyError::invalid("messages", "cannot be translated")),
             (_, Some(request)) => match upstream {
@@ -241,33 +240,25 @@ impl Prepared {
 
     /// The relay of a streamed answer from a provider of this dialect.
     pub fn stream_relay(&self, upstream: Dialect, label: Label, model: &Model) -> Box<dyn StreamRelay> {
-        let splice_model = *model.id != *model.upstream_model;
-        let name = model.id.clone();
-        let id = label.id.clone();
-        match (self.reply, upstream) {
-            (Dialect::Openai, Dialect::Openai) if self.forwards_to(upstream) => {
-                Box::new(openai::Passthrough::new(label, splice_model))
-            }
-            (Dialect::Anthropic, Dialect::Anthropic) if self.forwards_to(upstream) => {
-                Box::new(anthropic::Passthrough::new(label, splice_model))
-            }
-            (Dialect::Anthropic, Dialect::Anthropic) => {
-                Box::new(Translated::new(anthropic::StreamDecoder::new(&name), anthropic::StreamEncoder::new(label)))
-            }
-            (Dialect::Anthropic, Dialect::Openai) => {
-                Box::new(Translated::new(openai::StreamDecoder::new(&id), anthropic::StreamEncoder::new(label)))
-            }
-            (Dialect::Anthropic, Dialect::Gemini) => {
-                Box::new(Translated::new(gemini::StreamDecoder::new(&name, &id), anthropic::StreamEncoder::new(label)))
-            }
-            (_, Dialect::Openai) => {
-                Box::new(Translated::new(openai::StreamDecoder::new(&id), openai::StreamEncoder::new(label)))
-            }
-            (_, Dialect::Anthropic) => {
-                Box::new(Translated::new(anthropic::StreamDecoder::new(&name), openai::StreamEncoder::new(label)))
-            }
-            (_, Dialect::Gemini) => {
-                Box::new(Translated::new(gemini::StreamDecoder::new(&name, &id), openai::StreamEncoder::new(label)))
+        if self.forwards_to(upstream) {
+            return match upstream {
+                Dialect::Anthropic => Box::new(anthropic::Passthrough::new(label, *model.id != *model.upstream_model)),
+                _ => Box::new(openai::ChunkRelay::new(label, &model.upstream_model)),
+            };
+        }
+        let (id, estimate) = (label.id.clone(), label.input_estimate);
+        match upstream {
+            Dialect::Openai => self.translated(openai::ChunkDecoder::new(&model.id, &id), label),
+            Dialect::Anthropic => self.translated(anthropic::StreamDecoder::new(model.id.clone(), estimate), label),
+            Dialect::Gemini => self.translated(gemini::StreamDecoder::new(&model.id, &id), label),
+        }
+    }
+
+    fn translated(&self, decoder: impl Decoder + 'static, label: Label) -> Box<dyn StreamRelay> {
+        match self.reply {
+            Dialect::Anthropic => Box::new(Translated::new(decoder, anthropic::StreamEncoder::new(label))),
+            Dialect::Openai | Dialect::Gemini => {
+                Box::new(Translated::new(decoder, openai::ChunkEncoder::new(&label, self.legacy_functions)))
             }
         }
     }
@@ -285,23 +276,19 @@ impl Prepared {
     ) -> Result<(PlainAnswer, PlainMeter), AnswerFault> {
         if self.forwards_to(upstream) {
             let splice = *model.id != *model.upstream_model;
-            return match upstream {
-                Dialect::Anthropic => {
-                    let meter = anthropic::read_usage(&bytes)?;
-                    let meter = PlainMeter { reported: meter.usage, delivered_bytes: meter.delivered_bytes };
-                    let bytes = if splice { anthropic::splice_model(bytes, &model.id) } else { bytes };
-                    Ok((PlainAnswer::Forward(bytes), meter))
-                }
-                _ => {
-                    let meter = openai::read_usage(&bytes)?;
-                    let meter = PlainMeter { reported: meter.usage, delivered_bytes: meter.delivered_bytes };
-                    let bytes = if splice { openai::splice_model(bytes, &model.id) } else { bytes };
-                    Ok((PlainAnswer::Forward(bytes), meter))
-                }
-            };
+            if upstream == Dialect::Anthropic {
+                let meter = anthropic::read_usage(&bytes)?;
+                let meter = PlainMeter { reported: meter.usage, delivered_bytes: meter.delivered_bytes };
+                let bytes = if splice { anthropic::splice_model(bytes, &model.id) } else { bytes };
+                return Ok((PlainAnswer::Forward(bytes), meter));
+            }
+            let meter = openai::read_usage(&bytes)?;
+            let meter = PlainMeter { reported: meter.usage, delivered_bytes: meter.delivered_bytes };
+            let bytes = if splice { openai::splice_model(bytes, &model.id) } else { bytes };
+            return Ok((PlainAnswer::Forward(bytes), meter));
         }
         let answer = match upstream {
-            Dialect::Openai => openai::read_answer(&bytes)?,
+            Dialect::Openai => openai::read_answer(&bytes, &model.id, &label.id)?,
             Dialect::Anthropic => anthropic::read_answer(&bytes, &model.id)?,
             Dialect::Gemini => gemini::read_answer(&bytes, &model.id, &label.id).map_err(|fault| match fault {
                 gemini::AnswerFault::Malformed(malformed) => AnswerFault::Malformed(malformed),
@@ -355,7 +342,7 @@ pub const fn keep_alive(reply: Dialect) -> &'static [u8] {
 pub fn error_event(reply: Dialect, envelope: &str) -> Bytes {
     let mut out = bytes::BytesMut::new();
     match reply {
-        Dialect::Anthropic => anthropic::error_event(envelope, &mut out),
+        Dialect::Anthropic => anthropic::error_event(envelope.as_bytes(), &mut out),
         Dialect::Openai | Dialect::Gemini => openai::error_event(envelope, &mut out),
     }
     out.freeze()

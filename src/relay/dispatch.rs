@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lmhaven_actors::adapters::UpstreamFault;
-use lmhaven_actors::provider::{Attempt, Exchange, ExchangeError, NoAccount, Outcome, PoolGuard, ProviderHandle, ProviderSpec};
+use lmhaven_actors::chat::Dialect;
+use lmhaven_actors::provider::{
+    Attempt, Exchange, ExchangeError, NoAccount, Outcome, PoolGuard, ProviderHandle, ProviderSpec,
+};
 use tokio::time::timeout;
 
 use crate::config::Model;
 use crate::error::{ApiError, Code};
-use crate::relay::dialects::{self, Prepared};
 use crate::relay::Worker;
+use crate::relay::dialects::{self, Prepared};
 
 /// An error body of a provider is read up to this size.
 const ERROR_BODY_BYTES_MAX: usize = 256 * 1024;
@@ -67,7 +70,11 @@ impl<'a> Attempts<'a> {
     ///
     /// # Errors
     /// [`Failure`], to be passed to [`Attempts::another_after`].
-    pub async fn make(&mut self, prepared: &Prepared, head_within: impl Fn(&ProviderSpec) -> Duration) -> Result<(Exchange, Route), Failure> {
+    pub async fn make(
+        &mut self,
+        prepared: &Prepared,
+        head_within: impl Fn(&ProviderSpec) -> Duration,
+    ) -> Result<(Exchange, Route), Failure> {
         let mut refusal = NoAccount::Disabled;
         while let Some(route) = self.next.take() {
             let seat = match route.provider.seat(Attempt { except: route.except }).await {
@@ -139,10 +146,9 @@ impl<'a> Attempts<'a> {
     async fn status_failure(&self, mut exchange: Exchange, route: &Route) -> Failure {
         let status = exchange.status();
         let spec = route.provider.pool().spec();
-        let retry_after = exchange.header("retry-after-ms").map_or_else(
-            || exchange.header("retry-after").map(str::to_owned),
-            |millis| millis.parse::<f64>().ok().map(|millis| (millis / 1000.0).to_string()),
-        );
+        let millis = exchange.header("retry-after-ms").filter(|_| spec.dialect == Dialect::Openai);
+        let retry_after =
+            millis.map(|millis| format!("{millis}ms")).or_else(|| exchange.header("retry-after").map(str::to_owned));
         let body = timeout(ERROR_BODY_WITHIN, exchange.body(ERROR_BODY_BYTES_MAX)).await;
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
         let fault = dialects::fault(spec.dialect, status, retry_after.as_deref(), &body);

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use bytes::Bytes;
 use lmhaven_actors::adapters::UpstreamFault;
 use lmhaven_actors::domain::usage::Usage;
 use lmhaven_actors::provider::{Exchange, ExchangeError, Outcome};
@@ -107,8 +106,9 @@ async fn read(
 
 /// Settles and writes. The first byte waits until the hold is on disk, which it is by now almost always.
 async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) -> Result<HttpResponse, Failed> {
-    let Admitted { request, worker, model, quote, lease, prepared, label, prompt_bytes, started, route, running, .. } =
-        admitted;
+    let Admitted {
+        request, worker, model, quote, lease, prepared, label, prompt_bytes, started, route, running, ..
+    } = admitted;
     let measured = Measured {
         reported: meter.reported,
         output_is_final: true,
@@ -137,7 +137,7 @@ async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) ->
     chat::label(&mut response, request, Some(&model), settled.standing.as_ref());
     headers::cost(&mut response, settled.charged);
     drop(running);
-    Ok(response.body(Bytes::from(bytes)))
+    Ok(response.body(bytes))
 }
 
 /// The caller left: free within the first second, the prompt after it.
@@ -145,13 +145,8 @@ async fn hung_up(admitted: Admitted) -> Failed {
     let Admitted { model, quote, lease, prompt_bytes, started, route, .. } = admitted;
     let error = ApiError::new(Code::RequestTimeout, "the caller hung up").closing();
     if started.elapsed() > AWAITED_FREE {
-        let prompt_only = Measured {
-            reported: None,
-            output_is_final: true,
-            delivered_bytes: 0,
-            prompt_bytes,
-            output_limit: 0,
-        };
+        let prompt_only =
+            Measured { reported: None, output_is_final: true, delivered_bytes: 0, prompt_bytes, output_limit: 0 };
         let usage: Usage = prompt_only.usage();
         let settled = lease.settle(quote.charge(usage)).await;
         crate::telemetry::charged(&model, &usage, settled.charged, quote.list_cost(&usage));

@@ -51,7 +51,10 @@ pub struct Ask {
 
 impl Quote {
     /// The quote of a request at a price.
-    pub fn new(summary: &Summary, row: &PriceRow, price_version: u32, model_output_max: u32) -> Self {
+    ///
+    /// No prompt is larger than the model's context window: beyond it the provider refuses.
+    pub fn new(summary: &Summary, row: &PriceRow, price_version: u32, model: ModelBounds) -> Self {
+        let model_output_max = model.output_tokens_max;
         let chosen = match summary.output_limit {
             Some(limit) => limit.get().min(model_output_max),
             None if summary.stream => model_output_max,
@@ -61,7 +64,7 @@ impl Quote {
         Self {
             row: row.clone(),
             price_version,
-            prompt: prompt_bound(&summary.input),
+            prompt: prompt_bound(&summary.input, u64::from(model.context_window)),
             output_limit: chosen,
             output_least,
             streamed: summary.stream,
@@ -133,14 +136,24 @@ impl Quote {
     }
 }
 
+/// What a model can read and write at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelBounds {
+    /// Tokens of a prompt.
+    pub context_window: u32,
+    /// Tokens of an answer.
+    pub output_tokens_max: u32,
+}
+
 /// The prompt at its largest, in the bucket where it is dearest.
-fn prompt_bound(input: &InputBound) -> Usage {
+fn prompt_bound(input: &InputBound, context_window: u64) -> Usage {
     let tokens = input
         .text_bytes
         .saturating_add(input.messages.saturating_mul(TOKENS_PER_MESSAGE))
         .saturating_add(if input.tools { TOKENS_FOR_TOOLS } else { 0 })
         .saturating_add(input.images.saturating_mul(TOKENS_PER_IMAGE))
-        .saturating_add(input.document_pages.saturating_mul(TOKENS_PER_PAGE));
+        .saturating_add(input.document_pages.saturating_mul(TOKENS_PER_PAGE))
+        .min(context_window);
     let bucket = match input.cache_write {
         None => Bucket::Input,
         Some(CacheTtl::FiveMinutes) => Bucket::CacheWrite5m,
@@ -148,7 +161,7 @@ fn prompt_bound(input: &InputBound) -> Usage {
     };
     Usage::default()
         .with(bucket, tokens)
-        .with(Bucket::AudioInput, input.audio_seconds.saturating_mul(TOKENS_PER_AUDIO_SECOND))
+        .with(Bucket::AudioInput, input.audio_seconds.saturating_mul(TOKENS_PER_AUDIO_SECOND).min(context_window))
 }
 
 #[cfg(test)]
@@ -159,6 +172,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const MODEL: ModelBounds = ModelBounds { context_window: 1_000_000, output_tokens_max: 128_000 };
 
     fn row() -> PriceRow {
         let usd = |text: &str| text.parse::<NanoUsd>().unwrap();
@@ -189,17 +204,17 @@ mod tests {
 
     #[test]
     fn a_plain_answer_holds_its_worst_case_and_a_stream_a_slice() {
-        let plain = Quote::new(&summary(false, Some(4_000)), &row(), 1, 128_000);
+        let plain = Quote::new(&summary(false, Some(4_000)), &row(), 1, MODEL);
         // (1016 × 5 + 4000 × 25) ÷ 28 micro-dollars
         assert_eq!(plain.ask().unwrap().wanted, NanoUsd::from_nano(3_752_858));
-        let stream = Quote::new(&summary(true, Some(4_000)), &row(), 1, 128_000).ask().unwrap();
+        let stream = Quote::new(&summary(true, Some(4_000)), &row(), 1, MODEL).ask().unwrap();
         assert_eq!(stream.least, stream.wanted);
         assert!(stream.wanted < plain.ask().unwrap().wanted);
     }
 
     #[test]
     fn a_limit_that_the_caller_left_out_is_chosen() {
-        let limit = |stream, asked| Quote::new(&summary(stream, asked), &row(), 1, 128_000).output_limit;
+        let limit = |stream, asked| Quote::new(&summary(stream, asked), &row(), 1, MODEL).output_limit;
         assert_eq!((limit(true, None), limit(false, None)), (128_000, 32_000));
         assert_eq!(limit(false, Some(1_000_000)), 128_000, "no model writes more than it can");
     }
@@ -207,15 +222,25 @@ mod tests {
     #[test]
     fn a_prompt_that_writes_the_cache_is_held_at_the_dearest_write_price() {
         let mut asked = summary(false, Some(16));
-        let plain = Quote::new(&asked, &row(), 1, 128_000).ask().unwrap().wanted;
+        let plain = Quote::new(&asked, &row(), 1, MODEL).ask().unwrap().wanted;
         asked.input.cache_write = Some(CacheTtl::OneHour);
-        assert!(Quote::new(&asked, &row(), 1, 128_000).ask().unwrap().wanted > plain);
+        assert!(Quote::new(&asked, &row(), 1, MODEL).ask().unwrap().wanted > plain);
+    }
+
+    #[test]
+    fn no_prompt_is_held_for_more_than_the_model_reads() {
+        let mut asked = summary(false, Some(16));
+        asked.input.document_pages = 1_000;
+        let small = ModelBounds { context_window: 200_000, ..MODEL };
+        let least = Quote::new(&asked, &row(), 1, small).ask().unwrap().least;
+        // (200000 × 5 + 16 × 25) ÷ 28 micro-dollars
+        assert_eq!(least, NanoUsd::from_nano(35_728_572));
     }
 
     proptest! {
         #[test]
         fn what_money_affords_is_covered_and_one_token_more_is_not(limit in 16_u32..100_000, part in 0_u32..1000) {
-            let quote = Quote::new(&summary(false, Some(limit)), &row(), 1, 128_000);
+            let quote = Quote::new(&summary(false, Some(limit)), &row(), 1, MODEL);
             let Ask { least, wanted } = quote.ask().unwrap();
             let between = least.nano() + (wanted.nano() - least.nano()) * i64::from(part) / 1000;
             let held = NanoUsd::from_nano(between);

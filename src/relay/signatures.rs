@@ -19,8 +19,11 @@ const KEPT_MAX: usize = 32_768;
 /// The signatures that passed by.
 #[derive(Debug, Default)]
 pub struct SignatureCache {
-    kept: Mutex<HashMap<(WorkspaceId, Arc<str>), (Signature, Instant)>>,
+    kept: Mutex<HashMap<CallOf, (Signature, Instant)>>,
 }
+
+/// A tool call of a workspace.
+type CallOf = (WorkspaceId, Arc<str>);
 
 impl SignatureCache {
     /// Keeps a tool call's signature.

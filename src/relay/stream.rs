@@ -27,7 +27,7 @@ use crate::relay::dialects;
 use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed};
 use crate::relay::generator::{Generator, Next, Yielder};
 use crate::relay::meter::Measured;
-use crate::relay::watch::{KEEP_ALIVE, Signal};
+use crate::relay::watch::Signal;
 
 /// Progress is journalled when this many tokens were delivered since the last time …
 const PROGRESS_TOKENS: u64 = 256;
@@ -48,14 +48,14 @@ enum Ended {
 /// A failure before the first event; the hold is closed.
 pub async fn deliver(admitted: Admitted) -> Result<HttpResponse, Failed> {
     let (request, model, standing) = (admitted.request, admitted.model.clone(), admitted.standing);
+    admitted.watched.keep_alive();
     let reply = admitted.prepared.reply;
     let mut generator = Generator::new(|yielder| run(admitted, yielder));
-    let first = match timeout(KEEP_ALIVE, generator.next()).await {
-        Ok(Next::Returned(Ended::Badly(error))) => return Err(Failed { model: Some(model), ..error.into() }),
-        Ok(Next::Returned(Ended::Well)) => Bytes::new(),
-        Ok(Next::Bytes(bytes)) => bytes,
-        // Silence commits the 200: the connection has to be kept alive from here on.
-        Err(_) => Bytes::from_static(dialects::keep_alive(reply)),
+    // The first bytes commit the 200: events, or a keep-alive after a long silence.
+    let first = match generator.next().await {
+        Next::Returned(Ended::Badly(error)) => return Err(Failed { model: Some(model), ..error.into() }),
+        Next::Returned(Ended::Well) => Bytes::new(),
+        Next::Bytes(bytes) => bytes,
     };
     let mut response = HttpResponseBuilder::new(StatusCode::OK);
     response
@@ -77,7 +77,9 @@ enum State {
     First(Bytes, Generator<Ended>),
     Running(Generator<Ended>),
     /// The error event was handed over; one poll later it has been flushed and the connection is cut.
-    Failing { flushed: bool },
+    Failing {
+        flushed: bool,
+    },
     Over,
 }
 
@@ -88,10 +90,7 @@ impl MessageBody for StreamBody {
         BodySize::Stream
     }
 
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         loop {
             match std::mem::replace(&mut self.state, State::Over) {
                 State::First(first, generator) => {
@@ -236,38 +235,46 @@ async fn first_event(admitted: &Admitted, yielder: &Yielder) -> Result<Begun, Ap
     let mut attempts = Attempts::of(&admitted.worker, &admitted.model);
     let mut kept_alive = false;
     loop {
-        let mut attempt = std::pin::pin!(attempt(admitted, &mut attempts));
-        let made = loop {
-            tokio::select! {
-                biased;
-                made = &mut attempt => break made,
-                signal = admitted.watched.signal() => match signal {
-                    Signal::Gone => return Err(hung_up()),
-                    Signal::Revoked => return Err(revoked()),
-                    Signal::KeepAliveDue => {
-                        kept_alive = true;
-                        yielder.give(Bytes::from_static(dialects::keep_alive(admitted.prepared.reply))).await;
-                        admitted.watched.note_taken();
-                    }
-                    // The attempt has its own limit on silence.
-                    Signal::ProviderSilent => {}
-                },
-            }
-        };
+        let made = attempt_while_kept_alive(admitted, &mut attempts, yielder, &mut kept_alive).await?;
         let (failure, route) = match made {
             Ok(begun) => return Ok(begun),
             Err(failed) => failed,
         };
+        // Once a keep-alive has reached the caller, nothing is asked for twice.
         let failure = if kept_alive { Failure { retryable: false, ..failure } } else { failure };
         attempts.another_after(failure, route)?;
     }
 }
 
-/// One attempt, up to the first event: until then any failure still has a status of its own.
-async fn attempt(
+/// One attempt, with keep-alives where it takes long; over at once where the caller is.
+async fn attempt_while_kept_alive(
     admitted: &Admitted,
     attempts: &mut Attempts<'_>,
-) -> Result<Begun, (Failure, Option<Route>)> {
+    yielder: &Yielder,
+    kept_alive: &mut bool,
+) -> Result<Result<Begun, (Failure, Option<Route>)>, ApiError> {
+    let mut attempt = std::pin::pin!(attempt(admitted, attempts));
+    loop {
+        tokio::select! {
+            biased;
+            made = &mut attempt => return Ok(made),
+            signal = admitted.watched.signal() => match signal {
+                Signal::Gone => return Err(hung_up()),
+                Signal::Revoked => return Err(revoked()),
+                Signal::KeepAliveDue => {
+                    *kept_alive = true;
+                    yielder.give(Bytes::from_static(dialects::keep_alive(admitted.prepared.reply))).await;
+                    admitted.watched.note_taken();
+                }
+                // The attempt has its own limit on silence.
+                Signal::ProviderSilent => {}
+            },
+        }
+    }
+}
+
+/// One attempt, up to the first event: until then any failure still has a status of its own.
+async fn attempt(admitted: &Admitted, attempts: &mut Attempts<'_>) -> Result<Begun, (Failure, Option<Route>)> {
     let began = Instant::now();
     let (mut exchange, route) =
         attempts.make(&admitted.prepared, |spec| spec.first_byte_timeout).await.map_err(|failure| (failure, None))?;

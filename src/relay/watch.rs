@@ -66,6 +66,8 @@ struct State {
     /// The provider may be silent this long; not watched where `None`.
     silence_max: Cell<Option<Duration>>,
     heard: Cell<Instant>,
+    /// The caller is to hear something now and then.
+    keep_alive: Cell<bool>,
     sent: Cell<Instant>,
     /// Bytes were handed to the connection and not asked for more since.
     unread_since: Cell<Option<Instant>>,
@@ -100,6 +102,7 @@ impl Watch {
             key,
             silence_max: Cell::new(None),
             heard: Cell::new(now),
+            keep_alive: Cell::new(false),
             sent: Cell::new(now),
             unread_since: Cell::new(None),
             gone: Cell::new(false),
@@ -111,6 +114,11 @@ impl Watch {
 }
 
 impl Watched {
+    /// From now on the caller hears something at least every [`KEEP_ALIVE`].
+    pub fn keep_alive(&self) {
+        self.0.keep_alive.set(true);
+    }
+
     /// From now on the provider may be silent for at most `silence_max`.
     pub fn expect_events(&self, silence_max: Duration) {
         self.0.silence_max.set(Some(silence_max));
@@ -181,7 +189,7 @@ impl State {
         if self.silence_max.get().is_some_and(|max| now.duration_since(self.heard.get()) >= max) {
             return Some(Signal::ProviderSilent);
         }
-        let keep_alive = self.silence_max.get().is_some() && now.duration_since(self.sent.get()) >= KEEP_ALIVE;
+        let keep_alive = self.keep_alive.get() && now.duration_since(self.sent.get()) >= KEEP_ALIVE;
         keep_alive.then_some(Signal::KeepAliveDue)
     }
 

@@ -9,7 +9,7 @@ use lmhaven_actors::chat::Dialect;
 use lmhaven_actors::domain::account::Standing;
 use lmhaven_actors::domain::ids::WorkspaceId;
 use lmhaven_actors::domain::limits::Limits;
-use lmhaven_actors::reports::Grouping;
+use lmhaven_actors::reports::GroupBy;
 use lmhaven_actors::system::fresh;
 use lmhaven_actors::workspace::ReadStanding;
 use serde_json::{Value, json};
@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use super::WorkerData;
 use crate::error::{ApiError, Code};
 use crate::extract::caller;
-use crate::relay::chat::{Failed, label};
 use crate::relay::Worker;
+use crate::relay::chat::{Failed, label};
 use crate::times;
 
 /// The parts of an answer to a key that its handler may need.
@@ -76,14 +76,14 @@ pub(super) async fn balance(worker: WorkerData, request: HttpRequest) -> HttpRes
             "balance_usd": caller.standing.balance(),
             "reserved_usd": caller.standing.held,
             "available_usd": caller.standing.available,
-            "limits": limits_view(&caller.limits, &caller.tier),
+            "limits": limits_view(caller.limits, &caller.tier),
         }))
     })
     .await
 }
 
 /// The limits of a workspace as every answer shows them.
-pub(super) fn limits_view(limits: &Limits, tier: &str) -> Value {
+pub(super) fn limits_view(limits: Limits, tier: &str) -> Value {
     json!({
         "requests_per_minute": limits.requests_per_minute,
         "concurrent_streams": limits.concurrent_streams,
@@ -124,22 +124,29 @@ pub(super) async fn usage(worker: WorkerData, request: HttpRequest) -> HttpRespo
 struct UsageQuery {
     from: i32,
     to: i32,
-    grouping: Grouping,
+    grouping: GroupBy,
 }
 
 impl UsageQuery {
     fn parse(query: &str, today: i32) -> Result<Self, ApiError> {
-        let mut parsed =
-            Self { from: today.saturating_sub(30), to: today, grouping: Grouping { day: true, model: true, key: false } };
+        let mut parsed = Self {
+            from: today.saturating_sub(30),
+            to: today,
+            grouping: GroupBy { day: true, model: true, key: false },
+        };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = value.replace("%2C", ",").replace("%2c", ",").replace("%3A", ":").replace("%3a", ":");
             let bad = |what: &str| ApiError::new(Code::InvalidRequest, what).at(name);
             match name {
-                "from" => parsed.from = times::parse_day(&value).ok_or_else(|| bad("expected a date such as 2026-11-23"))?,
-                "to" => parsed.to = times::parse_day(&value).ok_or_else(|| bad("expected a date such as 2026-11-23"))?,
+                "from" => {
+                    parsed.from = times::parse_day(&value).ok_or_else(|| bad("expected a date such as 2026-11-23"))?;
+                }
+                "to" => {
+                    parsed.to = times::parse_day(&value).ok_or_else(|| bad("expected a date such as 2026-11-23"))?;
+                }
                 "group_by" => {
-                    parsed.grouping = Grouping { day: false, model: false, key: false };
+                    parsed.grouping = GroupBy { day: false, model: false, key: false };
                     for part in value.split(',') {
                         match part {
                             "day" => parsed.grouping.day = true,
@@ -166,7 +173,8 @@ mod tests {
     #[test]
     fn the_query_names_what_is_wrong_with_it() {
         let parse = |query: &str| UsageQuery::parse(query, 100);
-        let good = parse("from=1970-01-02&to=1970-01-05T00:00:00Z&group_by=model%2Ckey").unwrap_or_else(|_| panic!("good"));
+        let good =
+            parse("from=1970-01-02&to=1970-01-05T00:00:00Z&group_by=model%2Ckey").unwrap_or_else(|_| panic!("good"));
         assert_eq!((good.from, good.to, good.grouping.day, good.grouping.key), (1, 4, false, true));
         for (query, param) in [("from=yesterday", "from"), ("group_by=week", "group_by"), ("from=2030-01-01", "from")] {
             assert_eq!(parse(query).err().and_then(|error| error.param).as_deref(), Some(param), "{query}");

@@ -75,11 +75,11 @@ async fn count(
     let model = find_model(worker, &summary.model)?;
     let failed = |error: ApiError| Failed { model: Some(model.clone()), ..error.into() };
     let provider = model.providers.iter().find_map(|id| worker.providers.get(id));
-    let provider = provider.ok_or_else(|| {
-        failed(ApiError::no_account(lmhaven_actors::provider::NoAccount::Disabled))
-    })?;
+    let provider =
+        provider.ok_or_else(|| failed(ApiError::no_account(lmhaven_actors::provider::NoAccount::Disabled)))?;
     let upstream = provider.pool().spec().dialect;
-    let call = parsed.call(upstream, &model, request.headers(), key.workspace.id()).map_err(|error| failed(error.into()))?;
+    let call =
+        parsed.call(upstream, &model, request.headers(), key.workspace.id()).map_err(|error| failed(error.into()))?;
     let message = AdmitFree { key: key.key, model: model.id.clone(), feature: Feature::Text };
     let (admitted, standing) = key.workspace.ask(message).await.map_err(|error| failed(error.into()))?;
     let failed = |error: ApiError| Failed { standing: Some(standing), ..failed(error) };

@@ -1,11 +1,11 @@
 //! Whether the process lives, is ready for traffic, and what it counts.
 
 use actix_web::http::header::AUTHORIZATION;
+use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::chat::Dialect;
 use lmhaven_actors::system::fresh;
 use metrics_exporter_prometheus::PrometheusHandle;
-use actix_web::web;
 use subtle::ConstantTimeEq;
 
 use super::WorkerData;
@@ -47,7 +47,8 @@ pub(super) async fn metrics(
         let given = given.strip_prefix("Bearer ").unwrap_or_default();
         if !bool::from(given.as_bytes().ct_eq(token.expose().as_bytes())) {
             let id = fresh::request_id(worker.gateway.core.clock.now().wall);
-            return ApiError::new(Code::InvalidApiKey, "the metrics token is missing or wrong").respond(Dialect::Openai, id);
+            return ApiError::new(Code::InvalidApiKey, "the metrics token is missing or wrong")
+                .respond(Dialect::Openai, id);
         }
     }
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(telemetry::render(&handle))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use lmhaven_actors::domain::price::PriceBook;
+use lmhaven_actors::domain::price::{ListPrice, PriceBook};
 use serde_json::{Value, json};
 
 use super::WorkerData;
@@ -48,6 +48,17 @@ pub(super) async fn show(worker: WorkerData, request: HttpRequest, id: web::Path
     .await
 }
 
+/// A list price, flat as the configuration has it.
+pub(super) fn list_price(list: &ListPrice) -> Value {
+    match list {
+        ListPrice::Text(price) => json!(price),
+        ListPrice::Image(tiers) => json!(tiers),
+        ListPrice::Voice { per_minute, per_1k_characters } => {
+            json!({ "per_minute": per_minute, "per_1k_characters": per_1k_characters })
+        }
+    }
+}
+
 fn in_force(worker: &Worker) -> Option<Arc<PriceBook>> {
     worker.gateway.core.prices.in_force(worker.gateway.core.clock.now().wall)
 }
@@ -67,7 +78,7 @@ fn view(model: &Model, book: Option<&PriceBook>) -> Value {
         "max_input_tokens": model.context_window,
         "max_tokens": model.max_output_tokens,
         "ratio": row.map(|row| row.ratio),
-        "list_price_usd": row.map(|row| &row.list),
+        "list_price_usd": row.map(|row| list_price(&row.list)),
         "price_version": book.map(|book| book.version),
     })
 }

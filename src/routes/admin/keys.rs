@@ -30,7 +30,12 @@ struct Create {
 }
 
 /// `POST /admin/v1/workspaces/{id}/keys`.
-pub(super) async fn create(worker: WorkerData, request: HttpRequest, id: web::Path<String>, body: Bytes) -> HttpResponse {
+pub(super) async fn create(
+    worker: WorkerData,
+    request: HttpRequest,
+    id: web::Path<String>,
+    body: Bytes,
+) -> HttpResponse {
     answer(&worker, &request, |worker| async move { create_inner(&worker, &id, &body).await }).await
 }
 
@@ -90,7 +95,11 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest, id: web::Path
 }
 
 /// `DELETE /admin/v1/workspaces/{id}/keys/{key_id}`.
-pub(super) async fn revoke(worker: WorkerData, request: HttpRequest, path: web::Path<(String, String)>) -> HttpResponse {
+pub(super) async fn revoke(
+    worker: WorkerData,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let (id, key) = path.into_inner();
         let handle = workspace(&worker, &id)?;

@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
-use lmhaven_actors::ledger::EntryView;
+use lmhaven_actors::ledger::json::EntryView;
 use serde_json::json;
 
 use super::{WorkerData, answer, invalid, list_of, page_size, query, workspace};
@@ -28,7 +28,7 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest, id: web::Path
         let has_more = entries.len() > limit;
         entries.truncate(limit);
         let next_after = entries.last().filter(|_| has_more).map(|entry| json!(entry.seq));
-        Ok(list_of(entries.iter().map(|entry| json!(EntryView::of(entry))).collect(), has_more, next_after))
+        Ok(list_of(entries.iter().map(|entry| json!(EntryView::from(entry))).collect(), has_more, next_after))
     })
     .await
 }

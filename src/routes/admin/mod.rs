@@ -92,7 +92,11 @@ fn authorise(worker: &Worker, request: &HttpRequest) -> Result<(), ApiError> {
 
 /// A list in the shape of INTERFACE §5.
 fn list_of(data: Vec<Value>, has_more: bool, next_after: Option<Value>) -> (StatusCode, Value) {
-    (StatusCode::OK, json!({ "object": "list", "data": data, "has_more": has_more, "next_after": next_after }))
+    let next_after = next_after.unwrap_or_default();
+    (
+        StatusCode::OK,
+        json!({ "object": "list", "data": Value::Array(data), "has_more": has_more, "next_after": next_after }),
+    )
 }
 
 /// A JSON body; an error names the field.
@@ -128,7 +132,7 @@ fn workspace(worker: &Worker, id: &str) -> Result<WorkspaceHandle, ApiError> {
 fn audit_row(
     worker: &Worker,
     action: &str,
-    target: impl ToString,
+    target: impl std::fmt::Display,
     reason: Option<&str>,
     before: Option<Value>,
     after: Option<Value>,

@@ -5,7 +5,7 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::domain::account::CreditError;
 use lmhaven_actors::domain::money::NanoUsd;
-use lmhaven_actors::ledger::EntryView;
+use lmhaven_actors::ledger::json::EntryView;
 use lmhaven_actors::workspace::{Credit, CreditFailed};
 use serde::Deserialize;
 use serde_json::json;
@@ -22,7 +22,12 @@ struct Body {
 }
 
 /// `POST /admin/v1/workspaces/{id}/credits`: answers once the entry is durable; the same key twice answers the same entry.
-pub(super) async fn credit(worker: WorkerData, request: HttpRequest, id: web::Path<String>, body: Bytes) -> HttpResponse {
+pub(super) async fn credit(
+    worker: WorkerData,
+    request: HttpRequest,
+    id: web::Path<String>,
+    body: Bytes,
+) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let handle = workspace(&worker, &id)?;
         let Body { amount_usd, reason, idempotency_key } = parse(&body)?;
@@ -48,7 +53,7 @@ pub(super) async fn credit(worker: WorkerData, request: HttpRequest, id: web::Pa
             core.note_audit(audit);
             crate::telemetry::credited(amount_usd);
         }
-        Ok((StatusCode::CREATED, json!(EntryView::of(&entry))))
+        Ok((StatusCode::CREATED, json!(EntryView::from(&entry))))
     })
     .await
 }
@@ -56,8 +61,12 @@ pub(super) async fn credit(worker: WorkerData, request: HttpRequest, id: web::Pa
 fn refused(error: CreditFailed) -> ApiError {
     match error {
         CreditFailed::Refused(refusal) => match refusal {
-            CreditError::Conflict => ApiError::new(Code::IdempotencyConflict, refusal.to_string()).at("idempotency_key"),
-            CreditError::InsufficientBalance => ApiError::new(Code::RefundTooLarge, refusal.to_string()).at("amount_usd"),
+            CreditError::Conflict => {
+                ApiError::new(Code::IdempotencyConflict, refusal.to_string()).at("idempotency_key")
+            }
+            CreditError::InsufficientBalance => {
+                ApiError::new(Code::RefundTooLarge, refusal.to_string()).at("amount_usd")
+            }
             CreditError::BadAmount => invalid("amount_usd", refusal.to_string()),
         },
         CreditFailed::Store(refusal) => refusal.into(),

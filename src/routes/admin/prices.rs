@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{Answer, WorkerData, answer, audit_row, invalid, list_of, parse};
 use crate::config::Modality;
 use crate::relay::Worker;
+use crate::routes::models;
 use crate::times;
 
 #[derive(Deserialize)]
@@ -53,7 +54,9 @@ async fn publish_inner(worker: &Worker, body: &Bytes) -> Answer {
     let effective_at = match effective_at {
         None => at,
         // A version never reaches back: requests paid what was in force at their admission.
-        Some(text) => times::parse(&text).ok_or_else(|| invalid("effective_at", "expected a time as RFC 3339"))?.max(at),
+        Some(text) => {
+            times::parse(&text).ok_or_else(|| invalid("effective_at", "expected a time as RFC 3339"))?.max(at)
+        }
     };
     let newest = core.prices.newest();
     let mut rows = newest.as_ref().map(|book| book.rows.clone()).unwrap_or_default();
@@ -66,7 +69,9 @@ async fn publish_inner(worker: &Worker, body: &Bytes) -> Answer {
         let ratio = ratio.ok_or_else(|| invalid(&at("ratio"), "a ratio is needed"))?;
         let list = match row.list_price {
             Some(value) => list_price(model.modality, value).map_err(|error| invalid(&at("list_price"), error))?,
-            None => known.map(|known| known.list.clone()).ok_or_else(|| invalid(&at("list_price"), "a list price is needed"))?,
+            None => known
+                .map(|known| known.list.clone())
+                .ok_or_else(|| invalid(&at("list_price"), "a list price is needed"))?,
         };
         rows.insert(row.id, PriceRow { ratio, list });
     }
@@ -104,16 +109,7 @@ fn view(book: &PriceBook, in_force: Option<u32>) -> Value {
     let models: Vec<Value> = book
         .rows
         .iter()
-        .map(|(id, row)| {
-            let list = match &row.list {
-                ListPrice::Text(price) => json!(price),
-                ListPrice::Image(tiers) => json!(tiers),
-                ListPrice::Voice { per_minute, per_1k_characters } => {
-                    json!({ "per_minute": per_minute, "per_1k_characters": per_1k_characters })
-                }
-            };
-            json!({ "id": id, "ratio": row.ratio, "list_price": list })
-        })
+        .map(|(id, row)| json!({ "id": id, "ratio": row.ratio, "list_price": models::list_price(&row.list) }))
         .collect();
     json!({
         "version": book.version,

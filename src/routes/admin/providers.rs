@@ -26,12 +26,20 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpRespon
 }
 
 /// `POST /admin/v1/providers/{id}/accounts/{n}/enable`.
-pub(super) async fn enable(worker: WorkerData, request: HttpRequest, path: web::Path<(String, String)>) -> HttpResponse {
+pub(super) async fn enable(
+    worker: WorkerData,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+) -> HttpResponse {
     answer(&worker, &request, |worker| async move { switch(&worker, path.into_inner(), true).await }).await
 }
 
 /// `POST /admin/v1/providers/{id}/accounts/{n}/disable`.
-pub(super) async fn disable(worker: WorkerData, request: HttpRequest, path: web::Path<(String, String)>) -> HttpResponse {
+pub(super) async fn disable(
+    worker: WorkerData,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+) -> HttpResponse {
     answer(&worker, &request, |worker| async move { switch(&worker, path.into_inner(), false).await }).await
 }
 

@@ -40,7 +40,8 @@ pub(super) async fn create(worker: WorkerData, request: HttpRequest, body: Bytes
         let at = core.clock.now().wall;
         let id = fresh::workspace_id(at);
         let created = WorkspaceCreated { workspace: id, at, name, owner_email, email_verified };
-        let after = json!({ "name": created.name, "owner_email": created.owner_email, "email_verified": email_verified });
+        let after =
+            json!({ "name": created.name, "owner_email": created.owner_email, "email_verified": email_verified });
         let audit = audit_row(&worker, "workspace.create", id, None, None, Some(after));
         let handle = core.create_workspace(created, audit).await?;
         Ok((StatusCode::CREATED, view(&handle.ask(Describe).await?)))
@@ -81,10 +82,10 @@ pub(super) async fn show(worker: WorkerData, request: HttpRequest, id: web::Path
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Change {
-    #[serde(default, deserialize_with = "given")]
-    requests_per_minute: Option<Option<NonZeroU32>>,
-    #[serde(default, deserialize_with = "given")]
-    concurrent_streams: Option<Option<NonZeroU32>>,
+    #[serde(default, deserialize_with = "limit")]
+    requests_per_minute: Override,
+    #[serde(default, deserialize_with = "limit")]
+    concurrent_streams: Override,
     features: Option<ChangeFeatures>,
     suspended: Option<bool>,
     email_verified: Option<bool>,
@@ -99,22 +100,27 @@ struct ChangeFeatures {
     voice: Option<bool>,
 }
 
-/// Tells `null`, which returns to the tier, from a field that was left out.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<NonZeroU32>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+/// A limit that is there: `null` returns to the tier. One that was left out stays as it was.
+fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Override, D::Error> {
+    Ok(Option::<NonZeroU32>::deserialize(deserializer)?.map_or(Override::Tier, Override::Set))
 }
 
-fn to_override(param: &str, value: Option<Option<NonZeroU32>>) -> Result<Override, crate::error::ApiError> {
-    match value {
-        None => Ok(Override::Unchanged),
-        Some(None) => Ok(Override::Tier),
-        Some(Some(limit)) if limit.get() > LIMIT_MAX => Err(invalid(param, format!("a limit is at most {LIMIT_MAX}"))),
-        Some(Some(limit)) => Ok(Override::Set(limit)),
+fn within_bounds(param: &str, limit: Override) -> Result<Override, crate::error::ApiError> {
+    match limit {
+        Override::Set(limit) if limit.get() > LIMIT_MAX => {
+            Err(invalid(param, format!("a limit is at most {LIMIT_MAX}")))
+        }
+        limit => Ok(limit),
     }
 }
 
 /// `PATCH /admin/v1/workspaces/{id}`.
-pub(super) async fn change(worker: WorkerData, request: HttpRequest, id: web::Path<String>, body: Bytes) -> HttpResponse {
+pub(super) async fn change(
+    worker: WorkerData,
+    request: HttpRequest,
+    id: web::Path<String>,
+    body: Bytes,
+) -> HttpResponse {
     answer(&worker, &request, |worker| async move { change_inner(&worker, &id, &body).await }).await
 }
 
@@ -134,15 +140,15 @@ async fn change_inner(worker: &crate::relay::Worker, id: &str, body: &Bytes) -> 
     let change = WorkspaceChanged {
         workspace: handle.id(),
         at: core.clock.now().wall,
-        requests_per_minute: to_override("requests_per_minute", requests_per_minute)?,
-        concurrent_streams: to_override("concurrent_streams", concurrent_streams)?,
+        requests_per_minute: within_bounds("requests_per_minute", requests_per_minute)?,
+        concurrent_streams: within_bounds("concurrent_streams", concurrent_streams)?,
         features,
         suspended,
         email_verified,
     };
     let after: Value = serde_json::from_slice(body).unwrap_or_default();
     let settings = json!({
-        "limits": limits_view(&before.limits, &before.tier),
+        "limits": limits_view(before.limits, &before.tier),
         "features": before.settings.features,
         "suspended": before.settings.suspended,
         "email_verified": before.settings.email_verified,
@@ -165,7 +171,7 @@ fn view(workspace: &WorkspaceView) -> Value {
         "balance_usd": workspace.standing.balance(),
         "reserved_usd": workspace.standing.held,
         "available_usd": workspace.standing.available,
-        "limits": limits_view(&workspace.limits, &workspace.tier),
+        "limits": limits_view(workspace.limits, &workspace.tier),
         "features": workspace.settings.features,
         "keys": workspace.keys.iter().map(keys::view).collect::<Vec<_>>(),
         "created_at": times::rfc3339(workspace.profile.created_at),

@@ -181,6 +181,9 @@ fn parse<'a, T: Deserialize<'a>>(raw: &'a str, path: &str) -> Result<T, BodyErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::Target;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn refused(json: &str) -> (Option<String>, String) {
         let error = Body::read(json.as_bytes()).unwrap_err();
@@ -274,5 +277,33 @@ mod tests {
         }
         let json = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"a"}]}]}"#;
         assert!(Body::read(json.as_bytes()).unwrap().is_anthropic_shaped());
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_served_or_refused(
+            edits in vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            cut: prop::sample::Index,
+        ) {
+            let mut bytes = include_bytes!("../fixtures/request_anthropic_shaped.json").to_vec();
+            for (at, byte) in &edits {
+                *at.get_mut(&mut bytes) = *byte;
+            }
+            if edits.len() % 2 == 1 {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            if let Ok(body) = Body::read(&bytes) {
+                prop_assert!(body.summary().input.text_bytes > 0);
+                if let Ok(forwardable) = body.forwardable() {
+                    let target = Target { model: "m", upstream_model: "u", output_limit: 5, end_user: None };
+                    let written: serde_json::Value = serde_json::from_slice(&forwardable.write(&target)).unwrap();
+                    prop_assert_eq!(&written["model"], "u");
+                }
+                if let Ok(request) = body.to_chat() {
+                    prop_assert!(request.turns.iter().all(|turn| !turn.parts.is_empty()));
+                    prop_assert!(request.turns.windows(2).all(|pair| pair[0].role != pair[1].role));
+                }
+            }
+        }
     }
 }

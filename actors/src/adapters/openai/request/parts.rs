@@ -48,7 +48,7 @@ pub(super) fn content(content: &Content<'_>, path: &str) -> Result<Vec<Part>, Bo
 }
 
 fn part(wire: &Wire<'_>, path: &str) -> Result<Option<Part>, BodyError> {
-    let cache = wire.cache_control.as_deref().map(ttl);
+    let cache = wire.cache_control.as_deref().or(wire.prompt_cache_breakpoint.as_deref()).map(ttl);
     let at = |field: &'static str| move || format!("{path}.{field}");
     let required = |raw: Option<RawText<'_>>, field| match raw {
         Some(raw) => text(raw, at(field)),
@@ -72,9 +72,6 @@ fn part(wire: &Wire<'_>, path: &str) -> Result<Option<Part>, BodyError> {
         Some("file") => {
             let file = wire.file.as_deref();
             let data = required(file.and_then(|file| file.file_data), "file.file_data")?;
-            if data.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http")) {
-                return Err(BodyError::invalid(at("file.file_data")(), "send the file as a data: URL"));
-            }
             let title = file.and_then(|file| file.filename).map(|name| text(name, at("file.filename"))).transpose()?;
             media(from_data(file_data(&data), title, &at("file.file_data"))?)
         }

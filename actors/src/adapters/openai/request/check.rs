@@ -6,6 +6,7 @@
 use serde_json::value::RawValue;
 
 use super::media::{DataUrl, kind_of};
+use super::names::{PartKind, RoleName};
 use super::object::List;
 use super::wire::{CacheControl, ChoiceFields, FunctionTool, Part, ResponseFormat, Source, TOOLS_MAX};
 use super::{Body, Content};
@@ -28,15 +29,16 @@ impl Body<'_> {
             }
         }
         check_content(&self.system, &|| "system".to_owned(), 0)?;
-        for (index, message) in self.messages.iter().enumerate() {
-            if message.fields.role.is_none() {
-                return Err(BodyError::invalid(format!("messages[{index}].role"), "a role is required"));
+        for (index, message) in self.messages().enumerate() {
+            if matches!(message.fields.role, None | Some(RoleName::Unknown)) {
+                let message = "expected system, developer, user, assistant, tool or function";
+                return Err(BodyError::invalid(format!("messages[{index}].role"), message));
             }
             if message.fields.audio.is_some_and(|audio| audio.get() != "null") {
                 let message = "audio answers are not served";
                 return Err(BodyError::unsupported(format!("messages[{index}].audio"), message));
             }
-            check_content(&message.content, &|| format!("messages[{index}].content"), 0)?;
+            check_content(message.content, &|| format!("messages[{index}].content"), 0)?;
         }
         Ok(())
     }
@@ -84,19 +86,19 @@ fn check_part(part: &Part<'_>, path: &dyn Fn() -> String, nesting: usize) -> Res
             Err(BodyError::invalid(format!("{}.{field}", path()), format!("{field} is required")))
         }
     };
-    match part.kind.as_ref().map(Text::as_str) {
-        Some("text") => required(part.text.is_some(), "text"),
-        Some("refusal") => required(part.refusal.is_some(), "refusal"),
-        Some("image_url") => {
+    match part.kind {
+        Some(PartKind::Text) => required(part.text.is_some(), "text"),
+        Some(PartKind::Refusal) => required(part.refusal.is_some(), "refusal"),
+        Some(PartKind::ImageUrl) => {
             let url = part.image_url.as_ref().and_then(|image| image.url);
             required(url.is_some(), "image_url.url")?;
             let url = url.and_then(RawText::decode).unwrap_or_default();
             check_address(&url, &|| format!("{}.image_url.url", path()))
         }
-        Some("input_audio") => {
+        Some(PartKind::InputAudio) => {
             required(part.input_audio.as_ref().is_some_and(|audio| audio.data.is_some()), "input_audio.data")
         }
-        Some("file") => {
+        Some(PartKind::File) => {
             let file = part.file.as_ref();
             refuse_file_id(file.and_then(|file| file.file_id), &|| format!("{}.file.file_id", path()))?;
             let data = file.and_then(|file| file.file_data);
@@ -108,22 +110,23 @@ fn check_part(part: &Part<'_>, path: &dyn Fn() -> String, nesting: usize) -> Res
             }
             check_address(&data, &file_path)
         }
-        Some("image" | "document") => match &part.source {
-            Some(source) => {
-                let is_image = part.kind.as_ref().is_some_and(|kind| kind.as_str() == "image");
-                check_source(source, is_image, &|| format!("{}.source", path()))
-            }
+        Some(kind @ (PartKind::Image | PartKind::Document)) => match &part.source {
+            Some(source) => check_source(source, kind == PartKind::Image, &|| format!("{}.source", path())),
             None => required(false, "source"),
         },
-        Some("tool_use") => required(part.id.is_some(), "id").and_then(|()| required(part.name.is_some(), "name")),
-        Some("tool_result") if nesting < NESTING_MAX => {
+        Some(PartKind::ToolUse) => {
+            required(part.id.is_some(), "id").and_then(|()| required(part.name.is_some(), "name"))
+        }
+        Some(PartKind::ToolResult) if nesting < NESTING_MAX => {
             required(part.tool_use_id.is_some(), "tool_use_id")?;
             let inner = || format!("{}.content", path());
             check_content(&Content::read(part.content, inner)?, &inner, nesting + 1)
         }
-        Some("thinking") => required(part.thinking.is_some(), "thinking"),
-        Some("redacted_thinking") => required(part.data.is_some(), "data"),
-        Some(_) => Err(BodyError::unsupported(format!("{}.type", path()), "this type of part is not served here")),
+        Some(PartKind::Thinking) => required(part.thinking.is_some(), "thinking"),
+        Some(PartKind::RedactedThinking) => required(part.data.is_some(), "data"),
+        Some(PartKind::ToolResult | PartKind::Unknown) => {
+            Err(BodyError::unsupported(format!("{}.type", path()), "this type of part is not served here"))
+        }
         None => required(false, "type"),
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Form};
 use super::decoder::AnswerState;
 use super::{json, usage};
 use crate::adapters::fault::Malformed;
@@ -28,7 +28,7 @@ pub fn read_answer(body: &[u8], model: &str, request_id: &str) -> Result<Answer,
     let chunk = answer(body)?;
     let mut collected = Collected::default();
     let mut state = AnswerState::new(model, request_id);
-    state.chunk(&chunk, &mut |event| collected.take(event)).map_err(|fault| match fault {
+    state.chunk(&chunk, Form::Whole, &mut |event| collected.take(event)).map_err(|fault| match fault {
         StreamFault::Malformed(malformed) => malformed,
         StreamFault::Upstream(_) => Malformed { what: "an answer, not an error" },
     })?;
@@ -42,7 +42,7 @@ pub fn read_answer(body: &[u8], model: &str, request_id: &str) -> Result<Answer,
 pub fn read_usage(body: &[u8]) -> Result<AnswerMeter, Malformed> {
     let chunk = answer(body)?;
     let usage = chunk.usage.map(|raw| usage::read(raw.get())).transpose()?.flatten();
-    Ok(AnswerMeter { usage, delivered_bytes: chunk.delivered_bytes() })
+    Ok(AnswerMeter { usage, delivered_bytes: chunk.delivered_bytes(Form::Whole) })
 }
 
 /// The same answer with `model` as its model. Nothing else is touched; what has no model stays as it is.
@@ -66,7 +66,7 @@ fn answer(body: &[u8]) -> Result<Chunk<'_>, Malformed> {
         StreamFault::Malformed(malformed) => malformed,
         StreamFault::Upstream(_) => Malformed { what: "an answer, not an error" },
     })?;
-    if chunk.choices.iter().flatten().any(|choice| choice.delta.is_some()) {
+    if chunk.choices.iter().flatten().any(|choice| choice.delta(Form::Whole).is_some()) {
         Ok(chunk)
     } else {
         Err(Malformed { what: "a choice with a message" })

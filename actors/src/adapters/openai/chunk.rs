@@ -14,6 +14,16 @@ use crate::adapters::fault::{Malformed, UpstreamFault};
 use crate::adapters::stream::StreamFault;
 use crate::chat::FinishReason;
 
+/// How an answer comes. Some providers send `delta` and `message` side by side in both forms, and only one
+/// of them is the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// In chunks, each with a `delta`.
+    Streamed,
+    /// At once, with a `message`.
+    Whole,
+}
+
 /// The data of the event that ends a stream.
 pub(super) const DONE: &[u8] = b"[DONE]";
 
@@ -39,8 +49,10 @@ pub(super) struct Chunk<'a> {
 /// One choice.
 #[derive(Debug, Deserialize)]
 pub(super) struct Choice<'a> {
-    #[serde(borrow, alias = "message")]
-    pub(super) delta: Option<Delta<'a>>,
+    #[serde(borrow)]
+    delta: Option<Delta<'a>>,
+    #[serde(borrow)]
+    message: Option<Delta<'a>>,
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
 }
@@ -111,13 +123,21 @@ impl<'a> Chunk<'a> {
     }
 
     /// UTF-8 bytes of text, thoughts and tool calls in it.
-    pub(super) fn delivered_bytes(&self) -> u64 {
-        let deltas = self.choices.iter().flatten().filter_map(|choice| choice.delta.as_ref());
+    pub(super) fn delivered_bytes(&self, form: Form) -> u64 {
+        let deltas = self.choices.iter().flatten().filter_map(|choice| choice.delta(form));
         u64::try_from(deltas.map(Delta::text_bytes).sum::<usize>()).unwrap_or(u64::MAX)
     }
 }
 
-impl Choice<'_> {
+impl<'a> Choice<'a> {
+    /// What it adds, or holds.
+    pub(super) fn delta(&self, form: Form) -> Option<&Delta<'a>> {
+        match form {
+            Form::Streamed => self.delta.as_ref().or(self.message.as_ref()),
+            Form::Whole => self.message.as_ref().or(self.delta.as_ref()),
+        }
+    }
+
     fn finish_name(&self) -> Option<&str> {
         let name = self.finish_reason?.get().trim_matches('"');
         (!name.is_empty()).then_some(name)
@@ -214,12 +234,19 @@ mod tests {
     fn everything_that_is_delivered_is_counted_once() {
         let data = r#"{"choices":[{"delta":{"content":"h\u00e9","reasoning":"ab","reasoning_content":"ab","refusal":"no",
             "tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}],"function_call":{"arguments":{"a":1}}}}]}"#;
-        assert_eq!(Chunk::read(data.as_bytes()).unwrap().delivered_bytes(), 3 + 2 + 2 + 3 + 7);
+        assert_eq!(Chunk::read(data.as_bytes()).unwrap().delivered_bytes(Form::Streamed), 3 + 2 + 2 + 3 + 7);
     }
 
     #[test]
     fn text_that_is_no_text_is_not_passed_over() {
         let chunk = Chunk::read(br#"{"choices":[{"delta":{"content":[{"type":"text"}]}}]}"#).unwrap();
-        assert!(chunk.choices.unwrap()[0].delta.as_ref().unwrap().text().is_err());
+        assert!(chunk.choices.unwrap()[0].delta(Form::Streamed).unwrap().text().is_err());
+    }
+
+    #[test]
+    fn delta_and_message_side_by_side_are_one_answer() {
+        let data = br#"{"choices":[{"delta":{"content":"b"},"message":{"content":"ab"}}]}"#;
+        let chunk = Chunk::read(data).unwrap();
+        assert_eq!([Form::Streamed, Form::Whole].map(|form| chunk.delivered_bytes(form)), [1, 2]);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::chunk::{Chunk, DONE, Delta, FunctionDelta, ToolDelta};
+use super::chunk::{Chunk, DONE, Delta, Form, FunctionDelta, ToolDelta};
 use super::{tag, usage};
 use crate::adapters::fault::Malformed;
 use crate::adapters::sse::SseDecoder;
@@ -119,11 +119,16 @@ impl AnswerState {
             self.progress = Progress::Done;
             return Ok(());
         }
-        self.chunk(&Chunk::read(data)?, on_event)
+        self.chunk(&Chunk::read(data)?, Form::Streamed, on_event)
     }
 
     /// Takes one chunk, or a whole answer.
-    pub(super) fn chunk(&mut self, chunk: &Chunk<'_>, on_event: &mut dyn FnMut(Event)) -> Result<(), StreamFault> {
+    pub(super) fn chunk(
+        &mut self,
+        chunk: &Chunk<'_>,
+        form: Form,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<(), StreamFault> {
         // One choice is asked for; another would be another answer.
         if let Some(choice) = chunk.choices.iter().flatten().next() {
             if self.progress == Progress::NotBegun {
@@ -131,7 +136,7 @@ impl AnswerState {
                 let upstream_id = chunk.id.and_then(|id| serde_json::from_str(id.get()).ok());
                 on_event(Event::Start { upstream_id });
             }
-            if let Some(delta) = &choice.delta {
+            if let Some(delta) = choice.delta(form) {
                 self.delta(delta, on_event)?;
             }
             if let Some(reason) = choice.finish() {

@@ -8,7 +8,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::chunk::{Chunk, DONE};
+use super::chunk::{Chunk, DONE, Form};
 use super::decoder::whole;
 use super::frame::{self, Frame, finish_name};
 use super::raw::offset_in;
@@ -148,10 +148,10 @@ impl Relayed {
 
     fn note(&mut self, chunk: &Chunk<'_>) {
         self.meter.events = self.meter.events.saturating_add(1);
-        self.meter.delivered_bytes = self.meter.delivered_bytes.saturating_add(chunk.delivered_bytes());
+        self.meter.delivered_bytes = self.meter.delivered_bytes.saturating_add(chunk.delivered_bytes(Form::Streamed));
         for choice in chunk.choices.iter().flatten() {
             self.meter.finished |= choice.finish().is_some();
-            if choice.delta.as_ref().is_some_and(|delta| delta.tool_calls.is_some()) {
+            if choice.delta(Form::Streamed).is_some_and(|delta| delta.tool_calls.is_some()) {
                 self.unsaid = FinishReason::ToolCalls;
             }
         }

@@ -1,7 +1,12 @@
 //! Streams that are passed on: what is changed, what is held back, and what is not let through.
 
 use super::*;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use crate::adapters::openai::test_support::{at_every_cut, closing, label, received, relayed};
+use crate::adapters::openai::{ChunkDecoder, ChunkEncoder};
+use crate::adapters::translated::Translated;
 use crate::domain::usage::Bucket;
 
 const TOOLS: &str = include_str!("fixtures/stream_tools.sse");
@@ -177,4 +182,36 @@ fn money_that_ends_ends_the_stream_as_length() {
     let mut out = BytesMut::new();
     nothing.cut_short(&closing(), &mut out);
     assert_eq!(crate::adapters::openai::test_support::received(std::str::from_utf8(&out).unwrap()).finish, "length");
+}
+
+proptest! {
+    #[test]
+    fn any_stream_is_relayed_or_a_fault_and_both_relays_agree(
+        edits in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        cut: prop::sample::Index,
+    ) {
+        let mut wire = TOOLS.as_bytes().to_vec();
+        for (at, byte) in edits {
+            *at.get_mut(&mut wire) = byte;
+        }
+        let (left, right) = wire.split_at(cut.index(wire.len()));
+        let mut translated = Translated::new(ChunkDecoder::new("ours", "R"), ChunkEncoder::new(&label(true), false));
+        let mut passed = relay(true, "theirs");
+        let mut out = BytesMut::new();
+        let mut whole = true;
+        for chunk in [left, right] {
+            let chunk = Bytes::copy_from_slice(chunk);
+            let passes = passed.feed(&chunk, &mut out).is_ok();
+            whole = translated.feed(&chunk, &mut BytesMut::new()).is_ok();
+            // The translation is stricter (it has to read what the other passes on), never laxer.
+            prop_assert!(passes || !whole);
+            if !whole {
+                break;
+            }
+        }
+        if whole {
+            prop_assert_eq!(passed.meter().reported, translated.meter().reported);
+            prop_assert_eq!(passed.meter().finished, translated.meter().finished);
+        }
+    }
 }

@@ -5,10 +5,13 @@
 
 use serde_json::value::RawValue;
 
-use super::wire::{Part, Source};
+use super::media::{DataUrl, kind_of};
+use super::names::{PartKind, RoleName};
+use super::object::List;
+use super::wire::{CacheControl, ChoiceFields, FunctionTool, Part, ResponseFormat, Source, TOOLS_MAX};
 use super::{Body, Content};
 use crate::adapters::fault::BodyError;
-use crate::adapters::openai::raw::Text;
+use crate::adapters::openai::raw::{RawText, Text};
 
 impl Body<'_> {
     pub(super) fn check(&self) -> Result<(), BodyError> {
@@ -26,15 +29,16 @@ impl Body<'_> {
             }
         }
         check_content(&self.system, &|| "system".to_owned(), 0)?;
-        for (index, message) in self.messages.iter().enumerate() {
-            if message.fields.role.is_none() {
-                return Err(BodyError::invalid(format!("messages[{index}].role"), "a role is required"));
+        for (index, message) in self.messages().enumerate() {
+            if matches!(message.fields.role, None | Some(RoleName::Unknown)) {
+                let message = "expected system, developer, user, assistant, tool or function";
+                return Err(BodyError::invalid(format!("messages[{index}].role"), message));
             }
             if message.fields.audio.is_some_and(|audio| audio.get() != "null") {
                 let message = "audio answers are not served";
                 return Err(BodyError::unsupported(format!("messages[{index}].audio"), message));
             }
-            check_content(&message.content, &|| format!("messages[{index}].content"), 0)?;
+            check_content(message.content, &|| format!("messages[{index}].content"), 0)?;
         }
         Ok(())
     }
@@ -48,6 +52,17 @@ impl Body<'_> {
         }
         if self.field::<Vec<Text<'_>>>("modalities")?.is_some_and(|list| list.iter().any(|it| it.as_str() != "text")) {
             return Err(BodyError::unsupported("modalities", "only text answers are served here"));
+        }
+        // Read for their shape, duplicate keys included: these are forwarded as they came.
+        self.field::<ResponseFormat<'_>>("response_format")?;
+        self.field::<List<FunctionTool<'_>, TOOLS_MAX>>("functions")?;
+        for name in ["tool_choice", "function_call"] {
+            if self.raw(name).is_some_and(|raw| raw.starts_with('{')) {
+                self.field::<ChoiceFields<'_>>(name)?;
+            }
+        }
+        for name in ["cache_control", "prompt_cache_options"] {
+            self.field::<CacheControl<'_>>(name)?;
         }
         Ok(())
     }
@@ -71,42 +86,84 @@ fn check_part(part: &Part<'_>, path: &dyn Fn() -> String, nesting: usize) -> Res
             Err(BodyError::invalid(format!("{}.{field}", path()), format!("{field} is required")))
         }
     };
-    match part.kind.as_ref().map(Text::as_str) {
-        Some("text") => required(part.text.is_some(), "text"),
-        Some("refusal") => required(part.refusal.is_some(), "refusal"),
-        Some("image_url") => {
-            required(part.image_url.as_ref().is_some_and(|image| image.url.is_some()), "image_url.url")
+    match part.kind {
+        Some(PartKind::Text) => required(part.text.is_some(), "text"),
+        Some(PartKind::Refusal) => required(part.refusal.is_some(), "refusal"),
+        Some(PartKind::ImageUrl) => {
+            let url = part.image_url.as_ref().and_then(|image| image.url);
+            required(url.is_some(), "image_url.url")?;
+            let url = url.and_then(RawText::decode).unwrap_or_default();
+            check_address(&url, &|| format!("{}.image_url.url", path()))
         }
-        Some("input_audio") => {
+        Some(PartKind::InputAudio) => {
             required(part.input_audio.as_ref().is_some_and(|audio| audio.data.is_some()), "input_audio.data")
         }
-        Some("file") => {
+        Some(PartKind::File) => {
             let file = part.file.as_ref();
             refuse_file_id(file.and_then(|file| file.file_id), &|| format!("{}.file.file_id", path()))?;
-            required(file.is_some_and(|file| file.file_data.is_some()), "file.file_data")
+            let data = file.and_then(|file| file.file_data);
+            required(data.is_some(), "file.file_data")?;
+            let data = data.and_then(RawText::decode).unwrap_or_default();
+            let file_path = || format!("{}.file.file_data", path());
+            if is_web_address(&data) {
+                return Err(BodyError::unsupported(file_path(), DATA_ONLY));
+            }
+            check_address(&data, &file_path)
         }
-        Some("image" | "document") => match &part.source {
-            Some(source) => check_source(source, &|| format!("{}.source", path())),
+        Some(kind @ (PartKind::Image | PartKind::Document)) => match &part.source {
+            Some(source) => check_source(source, kind == PartKind::Image, &|| format!("{}.source", path())),
             None => required(false, "source"),
         },
-        Some("tool_use") => required(part.id.is_some(), "id").and_then(|()| required(part.name.is_some(), "name")),
-        Some("tool_result") if nesting < NESTING_MAX => {
+        Some(PartKind::ToolUse) => {
+            required(part.id.is_some(), "id").and_then(|()| required(part.name.is_some(), "name"))
+        }
+        Some(PartKind::ToolResult) if nesting < NESTING_MAX => {
             required(part.tool_use_id.is_some(), "tool_use_id")?;
             let inner = || format!("{}.content", path());
             check_content(&Content::read(part.content, inner)?, &inner, nesting + 1)
         }
-        Some("thinking") => required(part.thinking.is_some(), "thinking"),
-        Some("redacted_thinking") => required(part.data.is_some(), "data"),
-        Some(_) => Err(BodyError::unsupported(format!("{}.type", path()), "this type of part is not served here")),
+        Some(PartKind::Thinking) => required(part.thinking.is_some(), "thinking"),
+        Some(PartKind::RedactedThinking) => required(part.data.is_some(), "data"),
+        Some(PartKind::ToolResult | PartKind::Unknown) => {
+            Err(BodyError::unsupported(format!("{}.type", path()), "this type of part is not served here"))
+        }
         None => required(false, "type"),
     }
 }
 
-fn check_source(source: &Source<'_>, path: &dyn Fn() -> String) -> Result<(), BodyError> {
+/// Why a document has to come as data: its pages could not be counted before they are paid for.
+const DATA_ONLY: &str = "documents and videos by address are not served; send a data: URL";
+
+/// Refuses data that is no medium of ours, and addresses of what is priced by its length.
+fn check_address(url: &str, path: &dyn Fn() -> String) -> Result<(), BodyError> {
+    if let Some(data) = DataUrl::of(url) {
+        return match kind_of(&data.media_type()) {
+            Some(_) => Ok(()),
+            None => Err(BodyError::invalid(path(), "expected an image, a PDF, plain text or audio")),
+        };
+    }
+    let address = url.split(['?', '#']).next().unwrap_or_default();
+    let ending = address.rsplit_once('.').map_or("", |(_, ending)| ending);
+    let is_long = ["pdf", "mp4", "mov", "webm", "mpeg", "avi", "mp3", "wav"];
+    if is_web_address(url) && is_long.iter().any(|it| ending.eq_ignore_ascii_case(it)) {
+        return Err(BodyError::unsupported(path(), DATA_ONLY));
+    }
+    Ok(())
+}
+
+fn is_web_address(url: &str) -> bool {
+    url.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"))
+}
+
+fn check_source(source: &Source<'_>, is_image: bool, path: &dyn Fn() -> String) -> Result<(), BodyError> {
     refuse_file_id(source.file_id, &|| format!("{}.file_id", path()))?;
     match source.kind.as_ref().map(Text::as_str) {
         Some("base64" | "text") if source.data.is_some() => Ok(()),
-        Some("url") if source.url.is_some() => Ok(()),
+        Some("url") if !is_image => Err(BodyError::unsupported(format!("{}.url", path()), DATA_ONLY)),
+        Some("url") if source.url.is_some() => {
+            let url = source.url.and_then(RawText::decode).unwrap_or_default();
+            check_address(&url, &|| format!("{}.url", path()))
+        }
         Some("base64" | "text") => Err(BodyError::invalid(format!("{}.data", path()), "data is required")),
         Some("url") => Err(BodyError::invalid(format!("{}.url", path()), "url is required")),
         _ => Err(BodyError::unsupported(format!("{}.type", path()), "send the data itself, as base64, text or url")),
@@ -145,6 +202,15 @@ mod tests {
             (r#"{"type":"file","file":{"file_id":"file-1"}}"#, "messages[0].content[0].file.file_id"),
             (r#"{"type":"image","source":{"type":"file","file_id":"f"}}"#, "messages[0].content[0].source.file_id"),
             (r#"{"type":"video_url","video_url":{"url":"https://x"}}"#, "messages[0].content[0].type"),
+            (r#"{"type":"file","file":{"file_data":"https://e.com/a.pdf"}}"#, "messages[0].content[0].file.file_data"),
+            (
+                r#"{"type":"image_url","image_url":{"url":"https:\/\/e.com/a.PDF?x"}}"#,
+                "messages[0].content[0].image_url.url",
+            ),
+            (
+                r#"{"type":"document","source":{"type":"url","url":"https://e.com/a"}}"#,
+                "messages[0].content[0].source.url",
+            ),
             (
                 r#"{"type":"tool_result","tool_use_id":"a","content":[{"type":"tool_result","tool_use_id":"b"}]}"#,
                 "messages[0].content[0].content[0].type",
@@ -161,10 +227,26 @@ mod tests {
             ("{}", "messages[0].content[0].type"),
             (r#"{"type":"text"}"#, "messages[0].content[0].text"),
             (r#"{"type":"image_url","image_url":{}}"#, "messages[0].content[0].image_url.url"),
+            (
+                r#"{"type":"image_url","image_url":{"url":"data:video/mp4;base64,AAAA"}}"#,
+                "messages[0].content[0].image_url.url",
+            ),
         ] {
             let error = refused("", part);
             assert_eq!((error.code, error.param.as_deref()), (BodyErrorCode::InvalidRequest, Some(param)));
         }
+    }
+
+    #[test]
+    fn there_are_at_most_1024_tools_and_100_000_messages() {
+        let tools = |count| vec![r#"{"type":"function","function":{"name":"f"}}"#; count].join(",");
+        let with = |count| format!(r#"{{"model":"m","messages":[],"tools":[{}]}}"#, tools(count));
+        assert!(Body::read(with(1_024).as_bytes()).is_ok());
+        let error = Body::read(with(1_025).as_bytes()).unwrap_err();
+        assert!(error.param.unwrap().starts_with("tools") && error.message.contains("at most 1024"));
+        let messages = vec![r#"{"role":"user"}"#; 100_001].join(",");
+        let error = Body::read(format!(r#"{{"model":"m","messages":[{messages}]}}"#).as_bytes()).unwrap_err();
+        assert!(error.param.unwrap().starts_with("messages") && error.message.contains("at most 100000"));
     }
 
     #[test]

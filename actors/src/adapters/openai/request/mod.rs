@@ -7,6 +7,7 @@
 mod check;
 mod forward;
 mod media;
+mod names;
 mod object;
 mod parts;
 mod position;
@@ -24,6 +25,7 @@ use serde_json::value::RawValue;
 
 use super::raw::{RawText, Text};
 use crate::adapters::fault::BodyError;
+use names::PartKind;
 use wire::{MessageFields, PartList, ToolFields};
 
 pub use forward::Forwardable;
@@ -34,7 +36,9 @@ pub use position::json_depth;
 pub struct Body<'a> {
     /// Known top-level keys that are not null, in the caller's order.
     fields: Vec<Field<'a>>,
-    messages: Vec<Message<'a>>,
+    messages: Vec<MessageFields<'a>>,
+    /// The content of each message.
+    contents: Vec<Content<'a>>,
     tools: Vec<ToolFields<'a>>,
     /// Anthropic's top-level `system`.
     system: Content<'a>,
@@ -50,11 +54,11 @@ struct Field<'a> {
     raw: &'a str,
 }
 
-/// A message whose content has been read too.
-#[derive(Debug)]
-struct Message<'a> {
-    fields: MessageFields<'a>,
-    content: Content<'a>,
+/// A message and its content.
+#[derive(Clone, Copy, Debug)]
+struct Message<'b, 'a> {
+    fields: &'b MessageFields<'a>,
+    content: &'b Content<'a>,
 }
 
 /// What a message, a system prompt or a tool result holds.
@@ -98,14 +102,14 @@ impl<'a> Body<'a> {
         let Some(list) = top.messages else {
             return Err(BodyError::invalid("messages", "messages is required"));
         };
-        let mut messages = Vec::with_capacity(list.0.len());
-        for (index, fields) in list.0.into_iter().enumerate() {
-            let content = Content::read(fields.content, || format!("messages[{index}].content"))?;
-            messages.push(Message { fields, content });
+        let mut contents = Vec::with_capacity(list.0.len());
+        for (index, fields) in list.0.iter().enumerate() {
+            contents.push(Content::read(fields.content, || format!("messages[{index}].content"))?);
         }
         let mut body = Self {
             fields: top.fields,
-            messages,
+            messages: list.0,
+            contents,
             tools: top.tools.unwrap_or_default().0,
             system: Content::None,
             model: Cow::Borrowed(""),
@@ -146,7 +150,6 @@ impl<'a> Body<'a> {
     /// Something in the body is Anthropic's: it cannot be forwarded as it came, but [`Body::to_chat`]
     /// understands it.
     pub fn is_anthropic_shaped(&self) -> bool {
-        const KINDS: [&str; 6] = ["image", "document", "tool_use", "tool_result", "thinking", "redacted_thinking"];
         let choice = || {
             let choice = self.field::<wire::ChoiceFields<'_>>("tool_choice").ok().flatten();
             let kind = choice.as_ref().and_then(|choice| choice.kind.as_ref()).map(Text::as_str);
@@ -154,12 +157,12 @@ impl<'a> Body<'a> {
         };
         ["system", "stop_sequences", "output_config"].into_iter().any(|name| self.raw(name).is_some())
             || self.tools.iter().any(|tool| tool.function.is_none() && tool.name.is_some())
-            || self.messages.iter().any(|message| {
-                let kind =
-                    |part: &wire::Part<'_>| part.kind.as_ref().is_some_and(|kind| KINDS.contains(&kind.as_str()));
-                message.content.parts().iter().any(kind)
-            })
+            || self.contents.iter().flat_map(Content::parts).any(|part| part.kind.is_some_and(PartKind::is_anthropic))
             || choice()
+    }
+
+    fn messages(&self) -> impl Iterator<Item = Message<'_, 'a>> {
+        self.messages.iter().zip(&self.contents).map(|(fields, content)| Message { fields, content })
     }
 
     /// The text of a known top-level value.
@@ -181,6 +184,9 @@ fn parse<'a, T: Deserialize<'a>>(raw: &'a str, path: &str) -> Result<T, BodyErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::Target;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn refused(json: &str) -> (Option<String>, String) {
         let error = Body::read(json.as_bytes()).unwrap_err();
@@ -274,5 +280,33 @@ mod tests {
         }
         let json = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"a"}]}]}"#;
         assert!(Body::read(json.as_bytes()).unwrap().is_anthropic_shaped());
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_served_or_refused(
+            edits in vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            cut: prop::sample::Index,
+        ) {
+            let mut bytes = include_bytes!("../fixtures/request_anthropic_shaped.json").to_vec();
+            for (at, byte) in &edits {
+                *at.get_mut(&mut bytes) = *byte;
+            }
+            if edits.len() % 2 == 1 {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            if let Ok(body) = Body::read(&bytes) {
+                prop_assert!(body.summary().input.text_bytes > 0);
+                if let Ok(forwardable) = body.forwardable() {
+                    let target = Target { model: "m", upstream_model: "u", output_limit: 5, end_user: None };
+                    let written: serde_json::Value = serde_json::from_slice(&forwardable.write(&target)).unwrap();
+                    prop_assert_eq!(&written["model"], "u");
+                }
+                if let Ok(request) = body.to_chat() {
+                    prop_assert!(request.turns.iter().all(|turn| !turn.parts.is_empty()));
+                    prop_assert!(request.turns.windows(2).all(|pair| pair[0].role != pair[1].role));
+                }
+            }
+        }
     }
 }

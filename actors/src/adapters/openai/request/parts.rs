@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Content;
 use super::media::{DataUrl, kind_of};
+use super::names::PartKind;
 use super::settings::{object, text};
 use super::summary::{file_data, ttl};
 use super::wire::{Part as Wire, Source};
@@ -48,45 +49,41 @@ pub(super) fn content(content: &Content<'_>, path: &str) -> Result<Vec<Part>, Bo
 }
 
 fn part(wire: &Wire<'_>, path: &str) -> Result<Option<Part>, BodyError> {
-    let cache = wire.cache_control.as_deref().map(ttl);
+    let cache = wire.cache_control.as_deref().or(wire.prompt_cache_breakpoint.as_deref()).map(ttl);
     let at = |field: &'static str| move || format!("{path}.{field}");
     let required = |raw: Option<RawText<'_>>, field| match raw {
         Some(raw) => text(raw, at(field)),
         None => Err(BodyError::invalid(at(field)(), format!("{field} is required"))),
     };
     let media = |media| Ok(Some(Part::Media { media, cache }));
-    match wire.kind.as_ref().map(Text::as_str) {
-        Some("text") => wire.text.map_or(Ok(None), |raw| text_part(raw, cache, at("text"))),
-        Some("refusal") => wire.refusal.map_or(Ok(None), |raw| text_part(raw, cache, at("refusal"))),
-        Some("image_url") => {
+    match wire.kind {
+        Some(PartKind::Text) => wire.text.map_or(Ok(None), |raw| text_part(raw, cache, at("text"))),
+        Some(PartKind::Refusal) => wire.refusal.map_or(Ok(None), |raw| text_part(raw, cache, at("refusal"))),
+        Some(PartKind::ImageUrl) => {
             let url = required(wire.image_url.as_ref().and_then(|image| image.url), "image_url.url")?;
             media(image_at(&url, &at("image_url.url"))?)
         }
-        Some("input_audio") => {
+        Some(PartKind::InputAudio) => {
             let audio = wire.input_audio.as_deref();
             let base64 = required(audio.and_then(|audio| audio.data), "input_audio.data")?;
             let format = audio.and_then(|audio| audio.format.as_ref()).map_or("wav", Text::as_str);
             let declared = format!("audio/{format}");
             media(from_data(DataUrl { declared: &declared, base64: &base64 }, None, &at("input_audio.data"))?)
         }
-        Some("file") => {
+        Some(PartKind::File) => {
             let file = wire.file.as_deref();
             let data = required(file.and_then(|file| file.file_data), "file.file_data")?;
-            if data.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http")) {
-                return Err(BodyError::invalid(at("file.file_data")(), "send the file as a data: URL"));
-            }
             let title = file.and_then(|file| file.filename).map(|name| text(name, at("file.filename"))).transpose()?;
             media(from_data(file_data(&data), title, &at("file.file_data"))?)
         }
-        Some("image" | "document") => {
+        Some(kind @ (PartKind::Image | PartKind::Document)) => {
             let Some(source) = &wire.source else {
                 return Err(BodyError::invalid(at("source")(), "source is required"));
             };
-            let is_image = wire.kind.as_ref().is_some_and(|kind| kind.as_str() == "image");
             let title = wire.title.map(|title| text(title, at("title"))).transpose()?;
-            media(from_source(source, is_image, title, &at("source"))?)
+            media(from_source(source, kind == PartKind::Image, title, &at("source"))?)
         }
-        Some("tool_use") => Ok(Some(Part::ToolCall {
+        Some(PartKind::ToolUse) => Ok(Some(Part::ToolCall {
             id: required(wire.id, "id")?,
             name: required(wire.name, "name")?,
             arguments: match wire.input {
@@ -96,7 +93,7 @@ fn part(wire: &Wire<'_>, path: &str) -> Result<Option<Part>, BodyError> {
             signature: None,
             cache,
         })),
-        Some("tool_result") => {
+        Some(PartKind::ToolResult) => {
             let path = at("content")();
             let inner = Content::read(wire.content, || path.clone())?;
             Ok(Some(Part::ToolResult {
@@ -106,19 +103,21 @@ fn part(wire: &Wire<'_>, path: &str) -> Result<Option<Part>, BodyError> {
                 cache,
             }))
         }
-        Some("thinking" | "redacted_thinking") => thought(wire, path),
-        _ => Err(BodyError::unsupported(at("type")(), "this type of part is not served here")),
+        Some(PartKind::Thinking | PartKind::RedactedThinking) => thought(wire, path),
+        Some(PartKind::Unknown) | None => {
+            Err(BodyError::unsupported(at("type")(), "this type of part is not served here"))
+        }
     }
 }
 
 /// A thinking block of Anthropic's shape, in the content or in `thinking_blocks`.
 pub(super) fn thought(wire: &Wire<'_>, path: &str) -> Result<Option<Part>, BodyError> {
     let at = |field: &'static str| move || format!("{path}.{field}");
-    Ok(match (wire.kind.as_ref().map(Text::as_str), wire.data) {
-        (Some("redacted_thinking"), Some(data)) => {
+    Ok(match (wire.kind, wire.data) {
+        (Some(PartKind::RedactedThinking), Some(data)) => {
             Some(Part::RedactedThinking { data: tag::read(&text(data, at("data"))?) })
         }
-        (Some("thinking"), _) => {
+        (Some(PartKind::Thinking), _) => {
             let signature = wire.signature.map(|signature| text(signature, at("signature"))).transpose()?;
             let signature = signature.filter(|signature| !signature.is_empty()).map(|it| tag::read(&it));
             Some(Part::Thinking {

@@ -1,13 +1,14 @@
 //! What admission needs to know of a body: the bound of its prompt, summed without copying a byte.
 //!
 //! Everything that is forwarded and could become prompt text counts: known texts at their unescaped size,
-//! and keys that we do not know at the size they are written in.
+//! and keys that we do not know at the size they are written in. Roles are part of what every message costs.
 
 use std::num::NonZeroU32;
 
 use serde_json::value::RawValue;
 
 use super::media::DataUrl;
+use super::names::PartKind;
 use super::object::Measured;
 use super::wire::{CacheControl, MessageFields, Part, Source, ThinkingFields};
 use super::{Body, Content};
@@ -20,9 +21,9 @@ impl Body<'_> {
     pub fn summary(&self) -> Summary {
         let mut bound = Bound::default();
         bound.content(&self.system);
-        for message in &self.messages {
-            bound.message(&message.fields);
-            bound.content(&message.content);
+        for message in self.messages() {
+            bound.message(message.fields);
+            bound.content(message.content);
         }
         for name in ["tools", "functions", "response_format", "output_config", "tool_choice"] {
             bound.bytes(self.raw(name).map_or(0, str::len));
@@ -96,7 +97,6 @@ impl Bound {
     }
 
     fn message(&mut self, fields: &MessageFields<'_>) {
-        self.bytes(fields.role.as_ref().map_or(0, |role| role.as_str().len()));
         for text in [fields.name, fields.refusal, fields.tool_call_id, fields.reasoning_content] {
             self.text(text);
         }
@@ -109,7 +109,7 @@ impl Bound {
             self.unknown(custom);
         }
         let calls = fields.tool_calls.iter().flat_map(|calls| &calls.0).filter_map(|call| call.function.as_ref());
-        for function in calls.chain(&fields.function_call) {
+        for function in calls.chain(fields.function_call.as_deref()) {
             self.text(function.name);
             self.value(function.arguments);
             self.unknown(Some(function));
@@ -122,7 +122,7 @@ impl Bound {
             self.text(detail.data);
             self.unknown(Some(detail));
         }
-        self.cache(fields.cache_control.as_ref());
+        self.cache(fields.cache_control.as_deref());
         self.unknown(Some(fields));
     }
 
@@ -161,7 +161,7 @@ impl Bound {
             file_data(&data).bound(&mut self.input);
         }
         if let Some(source) = &part.source {
-            self.source(source, part.kind.as_ref().map(Text::as_str));
+            self.source(source, part.kind);
         }
         match Content::read(part.content, String::new) {
             Ok(content) => self.content(&content),
@@ -169,13 +169,13 @@ impl Bound {
         }
     }
 
-    fn source(&mut self, source: &Source<'_>, part: Option<&str>) {
+    fn source(&mut self, source: &Source<'_>, part: Option<PartKind>) {
         match source.kind.as_ref().map(Text::as_str) {
             Some("base64") => {
                 let data = source.data.and_then(RawText::decode).unwrap_or_default();
                 let declared = source.media_type.as_ref().map_or("", Text::as_str);
                 let declared =
-                    if declared.is_empty() && part == Some("document") { "application/pdf" } else { declared };
+                    if declared.is_empty() && part == Some(PartKind::Document) { "application/pdf" } else { declared };
                 DataUrl { declared, base64: &data }.bound(&mut self.input);
             }
             Some("url") => self.input.images = self.input.images.saturating_add(1),
@@ -218,17 +218,17 @@ mod tests {
     #[test]
     fn every_text_counts_at_its_own_size() {
         let plain = summary(r#""messages":[{"role":"user","content":"h\u00e9\n"}]"#);
-        assert_eq!(plain.input.text_bytes, 4 + 4);
+        assert_eq!(plain.input.text_bytes, 4);
         assert_eq!(plain.input.messages, 1);
         let parts =
             summary(r#""messages":[{"role":"user","name":"bo","content":[{"type":"text","text":"abc"}],"x":12}]"#);
-        assert_eq!(parts.input.text_bytes, 4 + 2 + 3 + 3);
+        assert_eq!(parts.input.text_bytes, 2 + 3 + 3);
         let calls = summary(
             r#""messages":[{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function",
             "function":{"name":"f","arguments":"{\"a\":1}"}}]},{"role":"tool","tool_call_id":"c1","content":"ok"}]"#,
         );
         let kind = "type\"function\"".len() as u64;
-        assert_eq!(calls.input.text_bytes, 9 + 2 + kind + 1 + 7 + 4 + 2 + 2);
+        assert_eq!(calls.input.text_bytes, 2 + kind + 1 + 7 + 2 + 2);
     }
 
     #[test]
@@ -251,7 +251,7 @@ mod tests {
             ]}]"#,
         );
         let expected = InputBound {
-            text_bytes: 4 + 1 + 1,
+            text_bytes: 1 + 1,
             messages: 1,
             images: 3,
             document_pages: 1,

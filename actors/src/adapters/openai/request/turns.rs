@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::names::RoleName;
 use super::parts;
 use super::settings::text;
 use super::wire::{Function, MessageFields, ToolCall};
@@ -20,7 +21,7 @@ impl Body<'_> {
     pub(super) fn conversation(&self) -> Result<(Vec<Part>, Vec<Turn>), BodyError> {
         let mut conversation = Conversation::default();
         parts::system(&self.system, "system", &mut conversation.system)?;
-        for (index, message) in self.messages.iter().enumerate() {
+        for (index, message) in self.messages().enumerate() {
             conversation.add(message, &format!("messages[{index}]"))?;
         }
         conversation.finish()
@@ -46,36 +47,36 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn add(&mut self, message: &Message<'_>, path: &str) -> Result<(), BodyError> {
+    fn add(&mut self, message: Message<'_, '_>, path: &str) -> Result<(), BodyError> {
         let content = format!("{path}.content");
-        match message.fields.role.as_ref().map(Text::as_str) {
-            Some("system" | "developer") => parts::system(&message.content, &content, &mut self.system),
-            Some("user") => {
-                let parts = parts::content(&message.content, &content)?;
+        match message.fields.role {
+            Some(RoleName::System | RoleName::Developer) => parts::system(message.content, &content, &mut self.system),
+            Some(RoleName::User) => {
+                let parts = parts::content(message.content, &content)?;
                 self.user(parts, &content)
             }
-            Some("assistant") => self.assistant(message, path),
-            Some("tool") => {
+            Some(RoleName::Assistant) => self.assistant(message, path),
+            Some(RoleName::Tool) => {
                 let Some(id) = message.fields.tool_call_id else {
                     return Err(BodyError::invalid(format!("{path}.tool_call_id"), "tool_call_id is required"));
                 };
                 let id_path = || format!("{path}.tool_call_id");
                 let call_id = text(id, id_path)?;
-                let cache = message.fields.cache_control.as_ref().map(super::summary::ttl);
-                let parts = parts::content(&message.content, &content)?;
+                let cache = message.fields.cache_control.as_deref().map(super::summary::ttl);
+                let parts = parts::content(message.content, &content)?;
                 self.result(Part::ToolResult { call_id, parts, is_error: false, cache }, &id_path())
             }
-            Some("function") => {
+            Some(RoleName::Function) => {
                 let name_path = format!("{path}.name");
                 let name = message.fields.name.map(|name| text(name, || name_path.clone())).transpose()?;
                 let call = self.open.iter().find(|(_, call)| Some(&call.name) == name.as_ref());
                 let Some(call_id) = call.map(|(id, _)| id.clone()) else {
                     return Err(BodyError::invalid(name_path, "this result answers no function call"));
                 };
-                let parts = parts::content(&message.content, &content)?;
+                let parts = parts::content(message.content, &content)?;
                 self.result(Part::ToolResult { call_id, parts, is_error: false, cache: None }, &name_path)
             }
-            _ => Err(BodyError::invalid(
+            Some(RoleName::Unknown) | None => Err(BodyError::invalid(
                 format!("{path}.role"),
                 "expected system, developer, user, assistant, tool or function",
             )),
@@ -107,12 +108,12 @@ impl Conversation {
         Ok(())
     }
 
-    fn assistant(&mut self, message: &Message<'_>, path: &str) -> Result<(), BodyError> {
+    fn assistant(&mut self, message: Message<'_, '_>, path: &str) -> Result<(), BodyError> {
         if self.turns.last().is_some_and(|turn| turn.role == Role::User) {
             self.all_answered()?;
         }
-        let fields = &message.fields;
-        let mut content = parts::content(&message.content, &format!("{path}.content"))?;
+        let fields = message.fields;
+        let mut content = parts::content(message.content, &format!("{path}.content"))?;
         if let Some(refusal) = fields.refusal {
             content.extend(parts::text_part(refusal, None, || format!("{path}.refusal"))?);
         }

@@ -172,7 +172,7 @@ fn media_that_cannot_be_served_say_why() {
         ),
         (
             r#"{"type":"document","source":{"type":"url","url":"https://example.com/a.pdf"}}"#,
-            "messages[0].content[0].source",
+            "messages[0].content[0].source.url",
         ),
     ] {
         assert_eq!(refused(&format!(r#"[{{"role":"user","content":[{part}]}}]"#)).0, param);

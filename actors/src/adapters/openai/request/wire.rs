@@ -5,6 +5,7 @@
 
 use serde_json::value::RawValue;
 
+use super::names::{PartKind, RoleName};
 use super::object::{List, object};
 use crate::adapters::openai::raw::{RawText, Text};
 
@@ -19,27 +20,27 @@ pub(super) const PARTS_MAX: usize = 10_000;
 pub(super) type PartList<'a> = List<Part<'a>, PARTS_MAX>;
 
 object! {
-    /// One message.
+    /// One message. What is rare is boxed: histories are long, and messages are moved as they are read.
     struct MessageFields<'a> {
-        "role" => role: Text<'a>,
+        "role" => role: RoleName,
         "content" => content: &'a RawValue,
         "name" => name: RawText<'a>,
         "refusal" => refusal: RawText<'a>,
-        "tool_calls" => tool_calls: List<ToolCall<'a>, TOOLS_MAX>,
+        "tool_calls" => tool_calls: Box<List<ToolCall<'a>, TOOLS_MAX>>,
         "tool_call_id" => tool_call_id: RawText<'a>,
-        "function_call" => function_call: Function<'a>,
+        "function_call" => function_call: Box<Function<'a>>,
         "audio" => audio: &'a RawValue,
-        "thinking_blocks" => thinking_blocks: PartList<'a>,
-        "reasoning_details" => reasoning_details: List<ReasoningDetail<'a>, PARTS_MAX>,
+        "thinking_blocks" => thinking_blocks: Box<PartList<'a>>,
+        "reasoning_details" => reasoning_details: Box<List<ReasoningDetail<'a>, PARTS_MAX>>,
         "reasoning_content" => reasoning_content: RawText<'a>,
-        "cache_control" => cache_control: CacheControl<'a>,
+        "cache_control" => cache_control: Box<CacheControl<'a>>,
     }
 }
 
 object! {
     /// One content part of either dialect.
     struct Part<'a> {
-        "type" => kind: Text<'a>,
+        "type" => kind: PartKind,
         "text" => text: RawText<'a>,
         "refusal" => refusal: RawText<'a>,
         "image_url" => image_url: Box<ImageUrl<'a>>,

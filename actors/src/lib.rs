@@ -6,4 +6,5 @@
 pub mod adapters;
 pub mod chat;
 pub mod domain;
+pub mod journal;
 pub mod ledger;

@@ -8,3 +8,4 @@ pub mod chat;
 pub mod domain;
 pub mod journal;
 pub mod ledger;
+pub mod reports;

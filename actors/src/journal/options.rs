@@ -10,8 +10,8 @@ pub type FreeSpace = Box<dyn Fn() -> io::Result<u64> + Send>;
 
 /// What the journal may be told.
 pub struct JournalOptions {
-    /// How long a record for which nobody waits may stay in memory. A settlement that a crash loses within this
-    /// time is made good by the recovery of its hold; longer would save little, since commits are shared anyway.
+    /// How long a record for which nobody waits may stay in memory. Where a crash takes a settlement within this
+    /// time, its hold is recovered instead, at worst at our cost.
     pub linger: Duration,
     /// The least time between the starts of two commits: waiters that come together share one.
     pub min_interval: Duration,

@@ -1,10 +1,11 @@
-//! The `lmhaven` command.
+//! The `lmhaven` command: parse, and hand what was asked for to its part.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use lmhaven::cli::args::{Cli, ConfigArgs, DemoArgs, LedgerCommand, SimulateArgs};
-use lmhaven::cli::{self, Runner, output};
+use lmhaven::cli::{self, Runner};
+use lmhaven::serve;
 
 /// The parts that run for long or open the store.
 struct Parts;
@@ -12,27 +13,22 @@ struct Parts;
 impl Runner for Parts {
     fn serve(&self, args: &ConfigArgs) -> ExitCode {
         match cli::load_for_serving(args.config.as_deref()) {
-            Ok(_) => missing("serve"),
+            Ok(config) => serve::serve(config),
             Err(code) => code,
         }
     }
 
-    fn demo(&self, _: &DemoArgs) -> ExitCode {
-        missing("demo")
+    fn demo(&self, args: &DemoArgs) -> ExitCode {
+        serve::demo(args)
     }
 
-    fn simulate(&self, _: &SimulateArgs) -> ExitCode {
-        missing("simulate")
+    fn simulate(&self, args: &SimulateArgs) -> ExitCode {
+        serve::simulate(args)
     }
 
-    fn ledger(&self, _: &LedgerCommand) -> ExitCode {
-        missing("ledger")
+    fn ledger(&self, command: &LedgerCommand) -> ExitCode {
+        serve::ledger(command)
     }
-}
-
-fn missing(command: &str) -> ExitCode {
-    output::print_problem(&format!("this build has no `{command}`"));
-    ExitCode::from(output::FAILED)
 }
 
 fn main() -> ExitCode {

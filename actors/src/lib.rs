@@ -5,5 +5,14 @@
 
 pub mod adapters;
 pub mod chat;
+pub mod clock;
+pub mod directory;
 pub mod domain;
+pub mod journal;
+pub mod keyring;
 pub mod ledger;
+pub mod price_books;
+pub mod provider;
+pub mod reports;
+pub mod system;
+pub mod workspace;

@@ -21,6 +21,10 @@ pub(crate) enum Fault {
     UnknownNotWritten,
     /// The ledger ends.
     Fatal,
+    /// It is not carried out, and every record is answered like this.
+    Answer(Appended),
+    /// The ledger panics.
+    Panic,
 }
 
 /// Takes the next fault, if there is one, for each append.
@@ -52,6 +56,8 @@ impl Ledger for FaultyLedger {
             }
             Some(Fault::UnknownNotWritten) => Err(LedgerError::unknown("told to be")),
             Some(Fault::Fatal) => Err(LedgerError::fatal("told to be")),
+            Some(Fault::Answer(answer)) => Ok(vec![answer; batch.len()]),
+            Some(Fault::Panic) => panic!("told to"),
         }
     }
 

@@ -63,6 +63,8 @@ impl Body<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::Strategy as _;
+
     use super::*;
 
     const TARGET: Target<'_> = Target {
@@ -102,4 +104,35 @@ mod tests {
         let forwarded = String::from_utf8(Body::read(BODY.as_bytes()).unwrap().forward(&target)).unwrap();
         assert!(!forwarded.contains("metadata") && !forwarded.contains("example.com"), "{forwarded}");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_order_and_white_space_forwards_the_same_values(
+            fields in proptest::sample::subsequence(FIELDS.to_vec(), FIELDS.len()).prop_shuffle(),
+            space in "[ \t\n\r]{0,3}",
+        ) {
+            let fields: Vec<String> =
+                fields.iter().map(|(key, value)| format!("{space}\"{key}\"{space}:{space}{value}{space}")).collect();
+            let body = format!("{space}{{{}}}{space}", fields.join(","));
+            let forwarded = Body::read(body.as_bytes()).unwrap().forward(&TARGET);
+            let (mine, theirs): (serde_json::Value, serde_json::Value) =
+                (serde_json::from_slice(&forwarded).unwrap(), serde_json::from_str(&body).unwrap());
+            for key in ["messages", "system", "tools", "stream", "temperature"] {
+                proptest::prop_assert_eq!(&mine[key], &theirs[key]);
+            }
+            proptest::prop_assert_eq!(mine.as_object().unwrap().len(), 9);
+        }
+    }
+
+    /// Keys, one of them with an escape and one unknown, with values full of what could mislead a search.
+    const FIELDS: [(&str, &str); 8] = [
+        ("model", r#""claude-opus-4-7""#),
+        ("max_tokens", "9"),
+        ("messages", r#"[ {"role":"user","content":"\",\"system\":\"x\\"} ]"#),
+        ("system", r#""a\"}, {\\""#),
+        ("tools", r#"[{"name":"f","input_schema":{"messages":[]}}]"#),
+        ("strea\\u006d", "true"),
+        ("temperature", "0.5"),
+        ("unkn\\u00f6wn", r#"{"model":[1,"}"]}"#),
+    ];
 }

@@ -1,7 +1,6 @@
 //! The body of `POST /v1/messages` as a client sends it.
 //!
-//! Read once: the top level key by key, each with its raw value, and everything that we interpret into
-//! borrowing types. The relay asks the result for a [`Summary`], and then for the bytes of an Anthropic
+//! Read once, into borrowing types, and with the raw value of every top-level key beside. The relay asks the result for a [`Summary`], and then for the bytes of an Anthropic
 //! upstream ([`Body::forward`]) or for our own request ([`Body::to_chat`]). Which keys may pass stands in
 //! `keys`; what a message may hold in `blocks`. Nothing here knows prices or providers.
 
@@ -78,16 +77,16 @@ impl<'a> Body<'a> {
 
     fn read_fields(bytes: &'a [u8], with_limit: bool) -> Result<Self, BodyError> {
         let text = std::str::from_utf8(bytes).map_err(|_| BodyError::invalid_json("the body is not UTF-8"))?;
-        let top = serde_json::from_str::<Top<'a>>(text).map_err(|error| body_error(&error, ""))?;
-        let (mut model, mut messages) = (None, None);
+        let top = Top::read(text).map_err(|error| body_error(&error, ""))?;
+        let mut model = None;
         let mut body = Self {
             fields: Vec::new(),
             model: Text::default(),
             max_tokens: None,
             stream: false,
-            system: None,
+            system: top.system,
             messages: Vec::new(),
-            tools: Vec::new(),
+            tools: top.tools.unwrap_or_default(),
             tool_choice: None,
             thinking: None,
             output_config: None,
@@ -99,15 +98,13 @@ impl<'a> Body<'a> {
             cache: None,
             user_id: None,
         };
-        for &(key, raw) in &top.0 {
+        for &(key, raw) in &top.fields {
             match key {
                 Key::Model => model = Some(value::<Text<'_>>(key, raw)?),
-                Key::Messages => messages = Some(value::<List<Message<'_>, MESSAGES_MAX>>(key, raw)?.0),
                 Key::MaxTokens if with_limit => body.max_tokens = Some(output_limit(raw)?),
-                Key::MaxTokens => {}
+                // The large ones were read with the top level; a count has no limit.
+                Key::Messages | Key::System | Key::Tools | Key::MaxTokens => {}
                 Key::Stream => body.stream = value(key, raw)?,
-                Key::System => body.system = Some(value(key, raw)?),
-                Key::Tools => body.tools = value::<List<Tool<'_>, TOOLS_MAX>>(key, raw)?.0,
                 Key::ToolChoice => body.tool_choice = Some(value(key, raw)?),
                 Key::Thinking => body.thinking = Some(value(key, raw)?),
                 Key::OutputConfig => body.output_config = Some(value(key, raw)?),
@@ -129,12 +126,12 @@ impl<'a> Body<'a> {
                 | Key::Diagnostics => keys::check_priced(key, raw)?,
             }
         }
-        body.fields = top.0;
+        body.fields = top.fields;
         body.model = model.ok_or_else(|| BodyError::invalid("model", "this field is required"))?;
         if body.model.is_empty() {
             return Err(BodyError::invalid("model", "expected the name of a model"));
         }
-        body.messages = messages.ok_or_else(|| BodyError::invalid("messages", "this field is required"))?;
+        body.messages = top.messages.ok_or_else(|| BodyError::invalid("messages", "this field is required"))?;
         if body.messages.is_empty() {
             return Err(BodyError::invalid("messages", "expected at least one message"));
         }

@@ -1,0 +1,132 @@
+//! One provider on one server thread: owns the thread's connections and hands out seats.
+
+use std::sync::Arc;
+
+use actix::{Actor, Addr, Context, Handler, Message};
+use reqwest::header::{HeaderName, HeaderValue};
+use secrecy::ExposeSecret;
+
+use super::exchange::{Call, Exchange, ExchangeError};
+use super::pool::{NoAccount, Pool, PoolGuard};
+use crate::chat::Dialect;
+
+/// The actor.
+#[derive(Debug)]
+pub struct ProviderActor {
+    pool: Arc<Pool>,
+    client: reqwest::Client,
+}
+
+/// How the relay reaches the provider's actor on its own thread.
+#[derive(Clone, Debug)]
+pub struct ProviderHandle {
+    pool: Arc<Pool>,
+    addr: Addr<ProviderActor>,
+}
+
+/// Asks for a place on an account.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Seat, NoAccount>")]
+pub struct Attempt {
+    /// The account that was tried before.
+    pub except: Option<usize>,
+}
+
+/// A place on an account, with what it takes to send one request.
+#[derive(Debug)]
+pub struct Seat {
+    guard: PoolGuard,
+    client: reqwest::Client,
+}
+
+impl Actor for ProviderActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<Attempt> for ProviderActor {
+    type Result = Result<Seat, NoAccount>;
+
+    fn handle(&mut self, attempt: Attempt, _: &mut Self::Context) -> Self::Result {
+        Ok(Seat { guard: self.pool.pick(attempt.except)?, client: self.client.clone() })
+    }
+}
+
+impl ProviderHandle {
+    /// Starts the provider's actor on the current thread.
+    pub fn start(pool: Arc<Pool>) -> Self {
+        let client = client(&pool).unwrap_or_else(|error| {
+            // Only unusable TLS roots can cause this; a gateway without them reaches no provider at all.
+            tracing::error!(%error, "the HTTP client cannot be built as configured; using its defaults");
+            reqwest::Client::new()
+        });
+        let addr = ProviderActor { pool: pool.clone(), client }.start();
+        Self { pool, addr }
+    }
+
+    /// The provider's accounts.
+    pub const fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Takes a place on an account.
+    ///
+    /// # Errors
+    /// [`NoAccount`]. An actor that is gone counts as busy: its thread is ending.
+    pub async fn seat(&self, attempt: Attempt) -> Result<Seat, NoAccount> {
+        self.addr.send(attempt).await.unwrap_or(Err(NoAccount::Busy { retry_after_millis: 1_000 }))
+    }
+}
+
+impl Seat {
+    /// The account's place.
+    pub const fn guard(&self) -> &PoolGuard {
+        &self.guard
+    }
+
+    /// Sends the call and waits for the answer's head.
+    ///
+    /// # Errors
+    /// [`ExchangeError`], with the place for reporting the outcome.
+    pub async fn send(self, call: Call) -> Result<Exchange, (ExchangeError, PoolGuard)> {
+        let spec = self.guard.pool().spec();
+        let mut url = String::with_capacity(spec.base_url.len() + call.path.len());
+        url.push_str(&spec.base_url);
+        url.push_str(&call.path);
+        let mut request = self.client.post(url).body(call.body);
+        for (name, value) in call.headers {
+            request = request.header(name, value);
+        }
+        if let Some((name, value)) = credentials(&self.guard, spec.dialect) {
+            request = request.header(name, value);
+        }
+        match request.send().await {
+            Ok(response) => Ok(Exchange::new(response, self.guard)),
+            Err(error) if error.is_connect() => Err((ExchangeError::NoConnection, self.guard)),
+            Err(_) => Err((ExchangeError::ClosedBeforeAnswer, self.guard)),
+        }
+    }
+}
+
+/// A client with this provider's connections, for one thread.
+fn client(pool: &Pool) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .tcp_nodelay(true)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(pool.spec().connect_timeout)
+        .pool_max_idle_per_host(1024)
+        .build()
+}
+
+/// The header that carries the account's key in each dialect.
+fn credentials(guard: &PoolGuard, dialect: Dialect) -> Option<(HeaderName, HeaderValue)> {
+    let key = guard.api_key()?.expose_secret();
+    let (name, text) = match dialect {
+        Dialect::Openai => (reqwest::header::AUTHORIZATION, format!("Bearer {key}")),
+        Dialect::Anthropic => (HeaderName::from_static("x-api-key"), key.to_owned()),
+        Dialect::Gemini => (HeaderName::from_static("x-goog-api-key"), key.to_owned()),
+    };
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some((name, value))
+}

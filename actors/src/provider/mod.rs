@@ -1,0 +1,15 @@
+//! Upstream providers: which account a request uses, and the one HTTP exchange it makes.
+//!
+//! One actor per provider and server thread owns that thread's connections, so an attempt never leaves
+//! its thread; the accounts' health is shared by all of them in a [`Pool`]. The relay decides what to
+//! send, when to retry and what an answer means; nothing here knows a protocol.
+
+mod actor;
+mod breaker;
+mod exchange;
+mod pool;
+
+pub use actor::{Attempt, ProviderActor, ProviderHandle, Seat};
+pub use breaker::Breaker;
+pub use exchange::{Call, Exchange, ExchangeError};
+pub use pool::{AccountState, AccountView, NoAccount, Outcome, Pool, PoolGuard, ProviderSpec};

@@ -1,0 +1,348 @@
+//! The accounts of one provider and their health, shared by every thread's actor.
+//!
+//! Picks a healthy account that is under its cap and not cooling down, the one with the least in flight.
+//! A guard keeps the count and reports how the attempt went.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use secrecy::SecretString;
+
+use super::breaker::Breaker;
+use crate::chat::Dialect;
+
+/// A provider as the configuration describes it.
+#[derive(Clone, Debug)]
+pub struct ProviderSpec {
+    /// Its id in the configuration.
+    pub id: Arc<str>,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Scheme and host, and `/v1` for the OpenAI dialect; no slash at the end.
+    pub base_url: String,
+    /// One per account.
+    pub api_keys: Vec<SecretString>,
+    /// Requests at once, per account.
+    pub max_in_flight: u32,
+    /// Until a connection stands.
+    pub connect_timeout: Duration,
+    /// A stream: until its first event.
+    pub first_byte_timeout: Duration,
+    /// An answer that is not streamed: until it is complete.
+    pub answer_timeout: Duration,
+    /// Silence between two events of a stream.
+    pub idle_timeout: Duration,
+}
+
+/// One provider's accounts.
+#[derive(Debug)]
+pub struct Pool {
+    spec: ProviderSpec,
+    accounts: Vec<Account>,
+    started: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    in_flight: AtomicU32,
+    /// Milliseconds since the pool's start; zero is not cooling.
+    cooling_until_millis: AtomicU64,
+    disabled: AtomicBool,
+    breaker: Mutex<Breaker>,
+    last_error: Mutex<Option<&'static str>>,
+}
+
+/// How an attempt went, as far as the account's health is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It answered, or blamed the request.
+    Answered,
+    /// It failed in a way that another account may not.
+    Failed(&'static str),
+    /// It asked to slow down.
+    RateLimited {
+        /// For how long; a second where it did not say.
+        cool_down: Duration,
+    },
+}
+
+/// No account can take an attempt now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAccount {
+    /// Every account that is enabled cools down after a rate limit.
+    #[error("every provider account is cooling down")]
+    Cooling {
+        /// Until the first is back.
+        retry_after_millis: u64,
+    },
+    /// Every account is at its cap or its breaker is open.
+    #[error("every provider account is busy or failing")]
+    Busy {
+        /// Until it is worth asking again.
+        retry_after_millis: u64,
+    },
+    /// There is none, or all are switched off.
+    #[error("no provider account is enabled")]
+    Disabled,
+}
+
+/// What an account is doing, for operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountState {
+    /// Takes requests.
+    Healthy,
+    /// Waits out a rate limit.
+    Cooling,
+    /// Fails too often.
+    Open,
+    /// Switched off.
+    Disabled,
+}
+
+/// One account, for operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountView {
+    /// Its number, from 0.
+    pub n: usize,
+    /// What it is doing.
+    pub state: AccountState,
+    /// Requests that run on it.
+    pub in_flight: u32,
+    /// Milliseconds until it is back, where it is cooling.
+    pub back_in_millis: Option<u64>,
+    /// A short, fixed description of its last failure.
+    pub last_error: Option<&'static str>,
+}
+
+impl Pool {
+    /// A pool with every account healthy.
+    pub fn new(spec: ProviderSpec) -> Arc<Self> {
+        let accounts = spec.api_keys.iter().map(|_| Account::default()).collect();
+        Arc::new(Self { spec, accounts, started: Instant::now() })
+    }
+
+    /// What it was made from.
+    pub const fn spec(&self) -> &ProviderSpec {
+        &self.spec
+    }
+
+    /// Takes a place on the best account, leaving out `except`.
+    ///
+    /// # Errors
+    /// [`NoAccount`] with the time after which asking again makes sense.
+    pub fn pick(self: &Arc<Self>, except: Option<usize>) -> Result<PoolGuard, NoAccount> {
+        let now = self.now_millis();
+        let sole = self.enabled().count() == 1;
+        let mut candidates: Vec<_> = self
+            .enabled()
+            .filter(|(n, account)| Some(*n) != except && account.cooling_until_millis.load(Ordering::Relaxed) <= now)
+            .map(|(n, account)| (account.in_flight.load(Ordering::Relaxed), n, account))
+            .filter(|(in_flight, ..)| *in_flight < self.spec.max_in_flight)
+            .collect();
+        candidates.sort_unstable_by_key(|(in_flight, n, _)| (*in_flight, *n));
+        for (_, n, account) in candidates {
+            // A sole account is always asked: nobody else could answer in its place.
+            if sole || account.breaker.lock().allows(now) {
+                account.in_flight.fetch_add(1, Ordering::Relaxed);
+                return Ok(PoolGuard { pool: self.clone(), n });
+            }
+        }
+        Err(self.why_none(except, now))
+    }
+
+    /// Whether another account than `n` could take an attempt now.
+    pub fn has_other(&self, n: usize) -> bool {
+        let now = self.now_millis();
+        self.enabled().any(|(other, account)| {
+            other != n
+                && account.cooling_until_millis.load(Ordering::Relaxed) <= now
+                && account.in_flight.load(Ordering::Relaxed) < self.spec.max_in_flight
+        })
+    }
+
+    /// Switches an account on or off. Running requests go on. Tells whether there is such an account.
+    pub fn switch(&self, n: usize, enabled: bool) -> bool {
+        let Some(account) = self.accounts.get(n) else { return false };
+        account.disabled.store(!enabled, Ordering::Relaxed);
+        if enabled {
+            account.cooling_until_millis.store(0, Ordering::Relaxed);
+            *account.breaker.lock() = Breaker::default();
+        }
+        true
+    }
+
+    /// Every account as it is now.
+    pub fn view(&self) -> Vec<AccountView> {
+        let now = self.now_millis();
+        let view = |(n, account): (usize, &Account)| {
+            let cooling = account.cooling_until_millis.load(Ordering::Relaxed).saturating_sub(now);
+            let state = if account.disabled.load(Ordering::Relaxed) {
+                AccountState::Disabled
+            } else if cooling > 0 {
+                AccountState::Cooling
+            } else if account.breaker.lock().is_open() {
+                AccountState::Open
+            } else {
+                AccountState::Healthy
+            };
+            AccountView {
+                n,
+                state,
+                in_flight: account.in_flight.load(Ordering::Relaxed),
+                back_in_millis: (cooling > 0).then_some(cooling),
+                last_error: *account.last_error.lock(),
+            }
+        };
+        self.accounts.iter().enumerate().map(view).collect()
+    }
+
+    fn enabled(&self) -> impl Iterator<Item = (usize, &Account)> {
+        self.accounts.iter().enumerate().filter(|(_, account)| !account.disabled.load(Ordering::Relaxed))
+    }
+
+    fn why_none(&self, except: Option<usize>, now: u64) -> NoAccount {
+        let mut soonest: Option<u64> = None;
+        let mut all_cooling = true;
+        for (_, account) in self.enabled().filter(|(n, _)| Some(*n) != except) {
+            let cooling = account.cooling_until_millis.load(Ordering::Relaxed).saturating_sub(now);
+            let wait = if cooling > 0 {
+                cooling
+            } else {
+                all_cooling = false;
+                account.breaker.lock().next_probe_millis().saturating_sub(now).clamp(1, 1_000)
+            };
+            soonest = Some(soonest.map_or(wait, |known| known.min(wait)));
+        }
+        match soonest {
+            None => NoAccount::Disabled,
+            Some(retry_after_millis) if all_cooling => NoAccount::Cooling { retry_after_millis },
+            Some(retry_after_millis) => NoAccount::Busy { retry_after_millis },
+        }
+    }
+
+    fn now_millis(&self) -> u64 {
+        // The pool's clock starts at a second, so that zero can mean "not cooling".
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1_000)
+    }
+}
+
+/// A place on one account. Dropping it frees the place; [`PoolGuard::report`] says how the attempt went.
+#[derive(Debug)]
+pub struct PoolGuard {
+    pool: Arc<Pool>,
+    n: usize,
+}
+
+impl PoolGuard {
+    /// The account's number.
+    pub const fn account(&self) -> usize {
+        self.n
+    }
+
+    /// The pool it belongs to.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// The account's key.
+    pub fn api_key(&self) -> Option<&SecretString> {
+        self.pool.spec.api_keys.get(self.n)
+    }
+
+    /// Notes how the attempt went. To be called once per attempt; a caller who left says nothing.
+    pub fn report(&self, outcome: Outcome) {
+        let Some(account) = self.pool.accounts.get(self.n) else { return };
+        let now = self.pool.now_millis();
+        match outcome {
+            Outcome::Answered => account.breaker.lock().note(false, now),
+            Outcome::Failed(what) => {
+                account.breaker.lock().note(true, now);
+                *account.last_error.lock() = Some(what);
+            }
+            Outcome::RateLimited { cool_down } => {
+                let until = now.saturating_add(u64::try_from(cool_down.as_millis()).unwrap_or(u64::MAX));
+                account.cooling_until_millis.fetch_max(until, Ordering::Relaxed);
+                *account.last_error.lock() = Some("rate limited");
+            }
+        }
+    }
+}
+
+impl Drop for PoolGuard {
+    fn drop(&mut self) {
+        if let Some(account) = self.pool.accounts.get(self.n) {
+            account.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(accounts: usize, max_in_flight: u32) -> Arc<Pool> {
+        let second = Duration::from_secs(1);
+        Pool::new(ProviderSpec {
+            id: "test".into(),
+            dialect: Dialect::Openai,
+            base_url: "http://127.0.0.1:1/v1".to_owned(),
+            api_keys: (0..accounts).map(|n| SecretString::from(format!("key-{n}"))).collect(),
+            max_in_flight,
+            connect_timeout: second,
+            first_byte_timeout: second,
+            answer_timeout: second,
+            idle_timeout: second,
+        })
+    }
+
+    #[test]
+    fn the_account_with_the_least_in_flight_is_picked_up_to_its_cap() {
+        let pool = pool(2, 1);
+        let first = pool.pick(None).unwrap();
+        let second = pool.pick(None).unwrap();
+        assert_eq!((first.account(), second.account()), (0, 1));
+        assert!(matches!(pool.pick(None), Err(NoAccount::Busy { .. })));
+        drop(first);
+        assert_eq!(pool.pick(None).unwrap().account(), 0);
+    }
+
+    #[test]
+    fn a_rate_limited_account_cools_down_for_as_long_as_it_asked() {
+        let pool = pool(2, 10);
+        let guard = pool.pick(None).unwrap();
+        assert!(pool.has_other(guard.account()));
+        guard.report(Outcome::RateLimited { cool_down: Duration::from_hours(1) });
+        assert_eq!(pool.pick(None).unwrap().account(), 1);
+        assert!(
+            matches!(pool.pick(Some(1)), Err(NoAccount::Cooling { retry_after_millis }) if retry_after_millis > 3_590_000)
+        );
+        assert_eq!(pool.view()[0].state, AccountState::Cooling);
+    }
+
+    #[test]
+    fn a_failing_account_is_passed_over_unless_it_is_the_only_one() {
+        let pair = pool(2, 100);
+        let sole = pool(1, 100);
+        for pool in [&pair, &sole] {
+            let guard = pool.pick(Some(1)).unwrap();
+            for _ in 0..20 {
+                guard.report(Outcome::Failed("status 500"));
+            }
+        }
+        assert_eq!(pair.view()[0].state, AccountState::Open);
+        assert_eq!(pair.pick(None).unwrap().account(), 1);
+        assert_eq!(sole.pick(None).unwrap().account(), 0);
+    }
+
+    #[test]
+    fn a_switched_off_account_is_not_used() {
+        let pool = pool(1, 10);
+        assert!(pool.switch(0, false) && !pool.switch(1, false));
+        assert_eq!(pool.pick(None).unwrap_err(), NoAccount::Disabled);
+        pool.switch(0, true);
+        assert!(pool.pick(None).is_ok());
+    }
+}

@@ -1,0 +1,413 @@
+//! Everything that decides or remembers, put together: opened from a ledger, closed in order.
+//!
+//! Opening replays the whole journal once: accounts, keys, prices, switches and audit rows come out of it.
+//! Holds that a crash left open are closed, durably, before the first request is served.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::clock::Clock;
+use crate::directory::{Directory, Placement, RebuildAccount};
+use crate::domain::account::Account;
+use crate::domain::fact::{AuditRow, Fact, KeyCreated, PricesPublished, ProviderAccountSwitched, WorkspaceCreated};
+use crate::domain::ids::{KeyId, RequestId, WorkspaceId};
+use crate::domain::limits::LimitPolicy;
+use crate::domain::price::PriceBook;
+use crate::domain::secret::{KeyDigest, Secret};
+use crate::domain::time::{Now, UnixMillis};
+use crate::journal::{Class, Journal, JournalLost, JournalOptions, JournalRefusal};
+use crate::keyring::Keyring;
+use crate::ledger::{Ledger, LedgerError, Position, Record};
+use crate::price_books::PriceBooks;
+use crate::reports::Reports;
+use crate::workspace::{AskError, CreateKey, RevokeKey, WorkspaceActor, WorkspaceHandle};
+
+/// What the gateway decides with and remembers.
+#[derive(Debug)]
+pub struct Core {
+    /// Every workspace.
+    pub directory: Directory,
+    /// Every key.
+    pub keyring: Keyring,
+    /// Every version of the price book.
+    pub prices: PriceBooks,
+    /// The committer.
+    pub journal: Journal,
+    /// What was committed, for reports.
+    pub reports: Arc<Reports>,
+    /// The store, for reading.
+    pub ledger: Arc<dyn Ledger>,
+    /// Both clocks.
+    pub clock: Clock,
+    /// Where actors run.
+    pub placement: Placement,
+    policy: Arc<LimitPolicy>,
+    audit: Mutex<Vec<AuditRow>>,
+    switches: RwLock<HashMap<(String, usize), bool>>,
+    prices_seeded_from: RwLock<Option<String>>,
+    /// Accounts that wait for a thread to run on.
+    waiting: Mutex<Vec<Account>>,
+}
+
+/// The system cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// An entry does not follow from those before it.
+    #[error("the ledger is damaged at position {position}: {reason}")]
+    Damaged {
+        /// Where.
+        position: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The journal could not take what the start has to write.
+    #[error(transparent)]
+    Journal(#[from] JournalRefusal),
+    /// What the start wrote did not reach the disk.
+    #[error(transparent)]
+    Lost(#[from] JournalLost),
+}
+
+/// An operator's change was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The workspace did not answer.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The store cannot take it.
+    #[error(transparent)]
+    Store(#[from] JournalRefusal),
+    /// It did not reach the disk.
+    #[error(transparent)]
+    Lost(#[from] JournalLost),
+}
+
+/// What a replay gives.
+struct Replayed {
+    accounts: HashMap<WorkspaceId, Account>,
+    prices: Vec<PricesPublished>,
+    audit: Vec<AuditRow>,
+    switches: HashMap<(String, usize), bool>,
+}
+
+impl Core {
+    /// Opens the system: replays the ledger, starts the committer, closes what a crash left open.
+    ///
+    /// Returns once that is durable. Actors start with [`Core::start_actors`].
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing may be served then.
+    pub async fn open(
+        ledger: Arc<dyn Ledger>,
+        policy: LimitPolicy,
+        options: JournalOptions,
+        clock: Clock,
+    ) -> Result<Arc<Self>, OpenError> {
+        let policy = Arc::new(policy);
+        let reports = Arc::new(Reports::default());
+        let replayed = replay(ledger.as_ref(), &policy, Some(&reports))?;
+        let on_committed = {
+            let reports = reports.clone();
+            Box::new(move |records: &[Record]| reports.note(records))
+        };
+        let journal = Journal::start(ledger.clone(), options, on_committed);
+        let now = clock.now();
+        let mut accounts: Vec<_> = replayed.accounts.into_values().collect();
+        accounts.sort_by_key(Account::workspace);
+        let mut recovered = Vec::new();
+        for account in &mut accounts {
+            account.resume(now);
+            recovered.extend(account.recover_open_holds(now).into_iter().map(Record::Entry));
+        }
+        if !recovered.is_empty() {
+            tracing::warn!(holds = recovered.len(), "closed holds that were left open");
+            let ticket = journal.append(recovered, Class::Must)?;
+            journal.durable(ticket).await?;
+        }
+        let prices = PriceBooks::default();
+        let mut prices_seeded_from = None;
+        for published in replayed.prices {
+            prices_seeded_from = published.seeded_from.clone().or(prices_seeded_from);
+            prices.add(book_of(published));
+        }
+        Ok(Arc::new(Self {
+            directory: Directory::default(),
+            keyring: Keyring::default(),
+            prices,
+            journal,
+            reports,
+            ledger,
+            clock,
+            placement: Placement::default(),
+            policy,
+            audit: Mutex::new(replayed.audit),
+            switches: RwLock::new(replayed.switches),
+            prices_seeded_from: RwLock::new(prices_seeded_from),
+            waiting: Mutex::new(accounts),
+        }))
+    }
+
+    /// Starts the actors of all workspaces, on the threads that [`Core::placement`] has by now.
+    pub fn start_actors(self: &Arc<Self>) {
+        for account in std::mem::take(&mut *self.waiting.lock()) {
+            self.start_actor(account);
+        }
+    }
+
+    fn start_actor(self: &Arc<Self>, account: Account) -> WorkspaceHandle {
+        let id = account.workspace();
+        let keys: Vec<_> =
+            account.keys().into_iter().map(|key| (key.created.clone(), key.revoked_at.is_some())).collect();
+        let addr = self.placement.start(account, self.journal.clone(), self.clock);
+        let handle = self.directory.add(id, addr, Arc::new(Rebuilder(self.clone())));
+        for (created, revoked) in keys {
+            if let Some(digest) = digest_of(&created.digest) {
+                self.keyring.add(digest, &created, handle.clone(), revoked);
+            }
+        }
+        handle
+    }
+
+    /// Opens a workspace; returns once it is durable.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn create_workspace(
+        self: &Arc<Self>,
+        created: WorkspaceCreated,
+        audit: AuditRow,
+    ) -> Result<WorkspaceHandle, ChangeError> {
+        self.write(vec![Fact::WorkspaceCreated(created.clone()), Fact::Audited(audit.clone())]).await?;
+        self.audit.lock().push(audit);
+        Ok(self.start_actor(Account::opened(&created, self.policy.clone(), self.clock.now())))
+    }
+
+    /// Makes a key; returns once it is durable.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn create_key(
+        &self,
+        workspace: &WorkspaceHandle,
+        secret: &Secret,
+        created: KeyCreated,
+        audit: AuditRow,
+    ) -> Result<(), ChangeError> {
+        let ticket = workspace.ask(CreateKey { created: created.clone(), audit: audit.clone() }).await??;
+        self.journal.durable(ticket).await?;
+        self.audit.lock().push(audit);
+        self.keyring.add(secret.digest(), &created, workspace.clone(), false);
+        Ok(())
+    }
+
+    /// Revokes a key: it is refused before this returns, and the revocation is durable when it does.
+    /// Tells whether the key was there and not revoked before.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; the key is refused all the same.
+    pub async fn revoke_key(&self, workspace: &WorkspaceHandle, message: RevokeKey) -> Result<bool, ChangeError> {
+        let audit = message.audit.clone();
+        self.keyring.revoke(message.revoked.key);
+        let (revoked, ticket) = workspace.ask(message).await??;
+        self.journal.durable(ticket).await?;
+        if revoked {
+            self.audit.lock().push(audit);
+        }
+        Ok(revoked)
+    }
+
+    /// Publishes a price-book version; returns once it is durable. The version's number is given here.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn publish_prices(
+        &self,
+        mut published: PricesPublished,
+        audit: Option<AuditRow>,
+    ) -> Result<Arc<PriceBook>, ChangeError> {
+        published.version = self.prices.newest().map_or(1, |book| book.version.saturating_add(1));
+        let facts = std::iter::once(Fact::PricesPublished(published.clone())).chain(audit.clone().map(Fact::Audited));
+        self.write(facts.collect()).await?;
+        self.audit.lock().extend(audit);
+        if published.seeded_from.is_some() {
+            self.prices_seeded_from.write().clone_from(&published.seeded_from);
+        }
+        let book = book_of(published);
+        self.prices.add(book.clone());
+        Ok(Arc::new(book))
+    }
+
+    /// The digest of the configuration's prices that last seeded a version.
+    pub fn prices_seeded_from(&self) -> Option<String> {
+        self.prices_seeded_from.read().clone()
+    }
+
+    /// Notes durably that an operator switched a provider account.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn switch_account(&self, switched: ProviderAccountSwitched, audit: AuditRow) -> Result<(), ChangeError> {
+        self.write(vec![Fact::ProviderAccountSwitched(switched.clone()), Fact::Audited(audit.clone())]).await?;
+        self.audit.lock().push(audit);
+        self.switches.write().insert((switched.provider, switched.n), switched.enabled);
+        Ok(())
+    }
+
+    /// Provider accounts that an operator switched, by provider and number.
+    pub fn switches(&self) -> HashMap<(String, usize), bool> {
+        self.switches.read().clone()
+    }
+
+    /// Adds an audit row that was written with its change by the workspace's actor.
+    pub fn note_audit(&self, row: AuditRow) {
+        self.audit.lock().push(row);
+    }
+
+    /// Audit rows from `after` on, the oldest first.
+    pub fn audit(&self, after: usize, limit: usize) -> Vec<AuditRow> {
+        self.audit.lock().iter().skip(after).take(limit).cloned().collect()
+    }
+
+    /// The policy of limits.
+    pub fn policy(&self) -> &LimitPolicy {
+        &self.policy
+    }
+
+    async fn write(&self, facts: Vec<Fact>) -> Result<(), ChangeError> {
+        let ticket = self.journal.append(facts.into_iter().map(Record::Fact).collect(), Class::Bounded)?;
+        Ok(self.journal.durable(ticket).await?)
+    }
+}
+
+/// Builds one workspace anew after its actor ended.
+struct Rebuilder(Arc<Core>);
+
+impl RebuildAccount for Rebuilder {
+    fn rebuild(
+        &self,
+        id: WorkspaceId,
+    ) -> std::pin::Pin<Box<dyn std::future::Future<Output = Option<actix::Addr<WorkspaceActor>>> + Send + '_>> {
+        Box::pin(async move {
+            let core = &self.0;
+            // What the dead actor handed over has to be in the ledger before the ledger is read.
+            core.journal.flush().await.ok()?;
+            let (ledger, policy) = (core.ledger.clone(), core.policy.clone());
+            let replayed = tokio::task::spawn_blocking(move || replay(ledger.as_ref(), &policy, None)).await.ok()?;
+            let mut account = replayed.ok()?.accounts.remove(&id)?;
+            account.resume(core.clock.now());
+            Some(core.placement.start(account, core.journal.clone(), core.clock))
+        })
+    }
+}
+
+/// Reads the whole ledger once.
+fn replay(ledger: &dyn Ledger, policy: &Arc<LimitPolicy>, reports: Option<&Reports>) -> Result<Replayed, OpenError> {
+    let mut replayed =
+        Replayed { accounts: HashMap::new(), prices: Vec::new(), audit: Vec::new(), switches: HashMap::new() };
+    let mut damage = None;
+    ledger.replay(Position::default(), &mut |position, record| {
+        if let Some(reports) = reports {
+            reports.note(std::slice::from_ref(&record));
+        }
+        match apply(&mut replayed, policy, record) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(reason) => {
+                damage = Some(OpenError::Damaged { position: format!("{position:?}"), reason });
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    damage.map_or(Ok(replayed), Err)
+}
+
+fn apply(replayed: &mut Replayed, policy: &Arc<LimitPolicy>, record: Record) -> Result<(), String> {
+    match record {
+        Record::Entry(entry) => {
+            let account = replayed.accounts.get_mut(&entry.workspace).ok_or("an entry of an unknown workspace")?;
+            account.replay(&entry).map_err(|error| format!("{} of {}: {error}", entry.id(), entry.workspace))?;
+        }
+        Record::Progress { workspace, request, progress } => {
+            if let Some(account) = replayed.accounts.get_mut(&workspace) {
+                // Progress that is journalled after its hold closed changes nothing.
+                let _ = account.progress(request, progress);
+            }
+        }
+        Record::Fact(Fact::WorkspaceCreated(created)) => {
+            let account = Account::opened(&created, policy.clone(), Now::replayed(created.at));
+            replayed.accounts.insert(created.workspace, account);
+        }
+        Record::Fact(Fact::PricesPublished(published)) => replayed.prices.push(published),
+        Record::Fact(Fact::ProviderAccountSwitched(switched)) => {
+            replayed.switches.insert((switched.provider, switched.n), switched.enabled);
+        }
+        Record::Fact(Fact::Audited(row)) => replayed.audit.push(row),
+        Record::Fact(fact) => {
+            if let Some(account) = fact.workspace().and_then(|id| replayed.accounts.get_mut(&id)) {
+                account.replay_fact(&fact);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn book_of(published: PricesPublished) -> PriceBook {
+    PriceBook { version: published.version, effective_at: published.effective_at, rows: published.rows }
+}
+
+fn digest_of(hexadecimal: &str) -> Option<KeyDigest> {
+    let hash = blake3::Hash::from_hex(hexadecimal).ok()?;
+    Some(KeyDigest(*hash.as_bytes()))
+}
+
+/// The hexadecimal text under which a key's digest is journalled.
+pub fn digest_text(digest: &KeyDigest) -> String {
+    blake3::Hash::from_bytes(digest.0).to_hex().to_string()
+}
+
+/// A fresh id of each kind, from the system's randomness.
+pub mod fresh {
+    use super::{KeyId, RequestId, Secret, UnixMillis, WorkspaceId};
+
+    fn random<const N: usize>() -> [u8; N] {
+        let mut bytes = [0_u8; N];
+        if let Err(error) = getrandom::fill(&mut bytes) {
+            // Without randomness no key is safe: nothing may go on.
+            tracing::error!(%error, "the system gives no randomness");
+            std::process::abort();
+        }
+        bytes
+    }
+
+    /// A workspace's id.
+    pub fn workspace_id(at: UnixMillis) -> WorkspaceId {
+        WorkspaceId::from_parts(at, random())
+    }
+
+    /// A key's id.
+    pub fn key_id(at: UnixMillis) -> KeyId {
+        KeyId::from_parts(at, random())
+    }
+
+    /// A key.
+    pub fn secret() -> Secret {
+        Secret::from_random(random())
+    }
+
+    /// A request's id. Drawn from a per-thread generator that the system's randomness seeds: an id has to be
+    /// unique, not secret.
+    pub fn request_id(at: UnixMillis) -> RequestId {
+        use std::cell::RefCell;
+        thread_local! {
+            static STREAM: RefCell<blake3::OutputReader> = RefCell::new(blake3::Hasher::new_keyed(&random()).finalize_xof());
+        }
+        let mut bytes = [0_u8; 10];
+        STREAM.with_borrow_mut(|stream| stream.fill(&mut bytes));
+        RequestId::from_parts(at, bytes)
+    }
+}

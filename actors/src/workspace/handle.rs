@@ -1,0 +1,132 @@
+//! How everyone reaches a workspace: a handle that bounds what waits and outlives the actor behind it.
+//!
+//! actix's mailbox capacity bounds neither `send` nor `do_send`, so the handle takes a permit first. An
+//! actor that panicked is gone for good; whoever meets the dead address has a fresh one built from the ledger.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use actix::dev::ToEnvelope;
+use actix::{Addr, Handler, Message};
+use parking_lot::RwLock;
+
+use super::actor::WorkspaceActor;
+use crate::domain::ids::WorkspaceId;
+
+/// Messages that may wait for one workspace: more than its requests per second by far, and a few MiB at most.
+const WAITING_MAX: u32 = 4_096;
+
+/// Builds a workspace's actor anew from the ledger.
+pub type Rebuild =
+    Arc<dyn Fn(WorkspaceId) -> Pin<Box<dyn Future<Output = Option<Addr<WorkspaceActor>>> + Send>> + Send + Sync>;
+
+/// The workspace did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// Too many messages wait for it.
+    #[error("too many requests wait for this workspace")]
+    Overloaded,
+    /// Its actor ended while it held the message. Whether the message took effect is told by the ledger alone.
+    #[error("the workspace's actor ended")]
+    Gone,
+}
+
+/// A workspace's address.
+#[derive(Clone)]
+pub struct WorkspaceHandle(Arc<Inner>);
+
+struct Inner {
+    id: WorkspaceId,
+    addr: RwLock<Addr<WorkspaceActor>>,
+    waiting: AtomicU32,
+    reviving: tokio::sync::Mutex<()>,
+    rebuild: Rebuild,
+}
+
+impl std::fmt::Debug for WorkspaceHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("WorkspaceHandle").field(&self.0.id).finish()
+    }
+}
+
+/// One message that waits.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl WorkspaceHandle {
+    /// A handle to a running actor.
+    pub fn new(id: WorkspaceId, addr: Addr<WorkspaceActor>, rebuild: Rebuild) -> Self {
+        Self(Arc::new(Inner {
+            id,
+            addr: RwLock::new(addr),
+            waiting: AtomicU32::new(0),
+            reviving: tokio::sync::Mutex::new(()),
+            rebuild,
+        }))
+    }
+
+    /// The workspace.
+    pub fn id(&self) -> WorkspaceId {
+        self.0.id
+    }
+
+    /// Messages that wait for it now.
+    pub fn waiting(&self) -> u32 {
+        self.0.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Sends a message and waits for the answer.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn ask<M>(&self, message: M) -> Result<M::Result, AskError>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        WorkspaceActor: Handler<M>,
+        <WorkspaceActor as actix::Actor>::Context: ToEnvelope<WorkspaceActor, M>,
+    {
+        if self.0.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
+            self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(AskError::Overloaded);
+        }
+        let _waiting = Waiting(&self.0.waiting);
+        let mut addr = self.0.addr.read().clone();
+        if !addr.connected() {
+            addr = self.revive().await?;
+        }
+        addr.send(message).await.map_err(|_| AskError::Gone)
+    }
+
+    /// Sends a message without waiting. Lost if the actor is dead: only for what the next message repeats,
+    /// or what a journalled expiry catches.
+    pub fn tell<M>(&self, message: M)
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        WorkspaceActor: Handler<M>,
+        <WorkspaceActor as actix::Actor>::Context: ToEnvelope<WorkspaceActor, M>,
+    {
+        self.0.addr.read().do_send(message);
+    }
+
+    /// A fresh actor in place of a dead one; who comes second finds it running.
+    async fn revive(&self) -> Result<Addr<WorkspaceActor>, AskError> {
+        let _one = self.0.reviving.lock().await;
+        let current = self.0.addr.read().clone();
+        if current.connected() {
+            return Ok(current);
+        }
+        tracing::error!(workspace = %self.0.id, "a workspace actor ended; rebuilding it from the ledger");
+        let fresh = (self.0.rebuild)(self.0.id).await.ok_or(AskError::Gone)?;
+        *self.0.addr.write() = fresh.clone();
+        Ok(fresh)
+    }
+}

@@ -1,0 +1,223 @@
+//! `lmhaven demo`: everything on loopback with nothing installed, ending in a conversation that was paid for.
+
+use std::fmt::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt;
+use lmhaven_simulator::Simulator;
+use serde_json::{Value, json};
+
+use crate::cli::args::DemoArgs;
+use crate::cli::output;
+use crate::config::{Config, ConfigErrors, FixedEnvironment};
+use crate::server::{Server, StartError};
+
+/// What the demonstration asks.
+const QUESTION: &str = "In two sentences: what does a prepaid gateway do for me?";
+/// Which model answers.
+const MODEL: &str = "claude-haiku-4-5";
+
+/// The demonstration failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The simulator, or the folder for the data.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The gateway.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The configuration that the demonstration makes.
+    #[error("{0}")]
+    Config(ConfigErrors),
+    /// A call to the gateway.
+    #[error(transparent)]
+    Call(#[from] reqwest::Error),
+    /// The gateway answered with an error, or not as documented.
+    #[error("the gateway answered {0}")]
+    Answer(String),
+    /// The last records did not reach the disk.
+    #[error(transparent)]
+    Lost(#[from] lmhaven_actors::journal::JournalLost),
+}
+
+/// Starts simulator and gateway, makes one streamed conversation, prints how to go on, serves until a signal.
+///
+/// # Errors
+/// [`DemoError`].
+pub async fn run(args: &DemoArgs) -> Result<(), DemoError> {
+    let options = lmhaven_simulator::Options { listen: loopback(0), ..lmhaven_simulator::Options::default() };
+    let simulator = Simulator::start(options).await?;
+    let (folder, temporary) = match &args.data_dir {
+        Some(folder) => (folder.clone(), false),
+        None => (temporary_folder(), true),
+    };
+    let admin_token = lmhaven_actors::system::fresh::secret();
+    let text = configuration(args.port, &simulator.url(), &folder, admin_token.expose());
+    let config = Config::parse(Some(("demo", &text)), &FixedEnvironment::default()).map_err(DemoError::Config)?;
+    let server = Server::start(config).await?;
+    let demonstration = Demonstration {
+        base: format!("http://{}", server.public_address),
+        admin: format!("http://{}/admin/v1", server.admin_address),
+        admin_token: admin_token.expose().to_owned(),
+        client: reqwest::Client::builder().no_proxy().build()?,
+    };
+    let key = demonstration.prepare().await?;
+    output::print_result(&demonstration.converse(&key).await?);
+    output::print_result(&demonstration.how_to_go_on(&key, &folder));
+    crate::serve::until_signalled().await;
+    server.stop().await?;
+    simulator.stop().await;
+    if temporary {
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    Ok(())
+}
+
+struct Demonstration {
+    base: String,
+    admin: String,
+    admin_token: String,
+    client: reqwest::Client,
+}
+
+impl Demonstration {
+    /// A verified owner, a workspace with $25.00 and a key.
+    async fn prepare(&self) -> Result<String, DemoError> {
+        let workspace = json!({ "name": "Demo", "owner_email": "owner@demo.localhost", "email_verified": true });
+        let workspace = self.post("/workspaces", &workspace).await?;
+        let id = text(&workspace, "id")?;
+        let stamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let credit = json!({
+            "amount_usd": "25.00", "reason": "welcome to the demonstration", "idempotency_key": format!("demo-{stamp}"),
+        });
+        self.post(&format!("/workspaces/{id}/credits"), &credit).await?;
+        let key = self.post(&format!("/workspaces/{id}/keys"), &json!({ "name": "demo" })).await?;
+        text(&key, "secret")
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Result<Value, DemoError> {
+        let request = self.client.post(format!("{}{path}", self.admin)).bearer_auth(&self.admin_token).json(body);
+        let response = request.send().await?;
+        let status = response.status();
+        let answer = response.text().await?;
+        if !status.is_success() {
+            return Err(DemoError::Answer(format!("{status}: {answer}")));
+        }
+        serde_json::from_str(&answer).map_err(|_| DemoError::Answer(answer))
+    }
+
+    /// One streamed conversation through the gateway, as an OpenAI client makes it.
+    async fn converse(&self, key: &str) -> Result<String, DemoError> {
+        let body = json!({
+            "model": MODEL,
+            "stream": true,
+            "stream_options": { "include_usage": true },
+            "messages": [{ "role": "user", "content": QUESTION }],
+        });
+        let request = self.client.post(format!("{}/v1/chat/completions", self.base)).bearer_auth(key).json(&body);
+        let response = request.send().await?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(DemoError::Answer(format!("{status}: {}", response.text().await?)));
+        }
+        let mut bytes = Vec::new();
+        let mut stream = response.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            bytes.extend_from_slice(&chunk?);
+        }
+        let (answer, cost) = read_stream(&String::from_utf8_lossy(&bytes));
+        let balance = self.client.get(format!("{}/v1/balance", self.base)).bearer_auth(key).send().await?;
+        let balance: Value = balance.json().await?;
+        Ok(format!("{QUESTION}\n\n{MODEL}: {answer}\n\ncost ${cost}, balance ${}\n", text(&balance, "balance_usd")?))
+    }
+
+    fn how_to_go_on(&self, key: &str, folder: &std::path::Path) -> String {
+        let Self { base, admin, admin_token, .. } = self;
+        let mut out = String::new();
+        let _ = write!(
+            out,
+            "base URL (OpenAI SDKs)     {base}/v1
+base URL (Anthropic SDKs)  {base}
+key                        {key}
+admin API                  {admin}
+admin token                {admin_token}
+data                       {}
+
+curl {base}/v1/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
+  -d '{{\"model\":\"{MODEL}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'
+
+# Python, pip install openai
+from openai import OpenAI
+client = OpenAI(base_url=\"{base}/v1\", api_key=\"{key}\")
+print(client.chat.completions.create(model=\"gemini-3-flash\", messages=[{{\"role\": \"user\", \"content\": \"Hello\"}}]).choices[0].message.content)
+
+# Python, pip install anthropic
+from anthropic import Anthropic
+client = Anthropic(base_url=\"{base}\", api_key=\"{key}\")
+print(client.messages.create(model=\"claude-sonnet-4-6\", max_tokens=200, messages=[{{\"role\": \"user\", \"content\": \"Hello\"}}]).content[0].text)
+
+The answers come from a simulator of the providers. Ctrl-C ends it.
+",
+            folder.display(),
+        );
+        out
+    }
+}
+
+/// The text of a streamed answer and what it cost.
+fn read_stream(stream: &str) -> (String, String) {
+    let (mut answer, mut cost) = (String::new(), "?".to_owned());
+    for data in stream.lines().filter_map(|line| line.strip_prefix("data: ")) {
+        let Ok(chunk) = serde_json::from_str::<Value>(data) else { continue };
+        if let Some(text) = chunk.pointer("/choices/0/delta/content").and_then(Value::as_str) {
+            answer.push_str(text);
+        }
+        if let Some(text) = chunk.pointer("/usage/cost_usd").and_then(Value::as_str) {
+            text.clone_into(&mut cost);
+        }
+    }
+    (answer, cost)
+}
+
+fn text(value: &Value, field: &str) -> Result<String, DemoError> {
+    let text = value.get(field).and_then(Value::as_str);
+    text.map(str::to_owned).ok_or_else(|| DemoError::Answer(format!("without {field}")))
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn temporary_folder() -> PathBuf {
+    let stamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_nanos();
+    std::env::temp_dir().join(format!("lmhaven-demo-{}-{stamp}", std::process::id()))
+}
+
+/// The configuration of the demonstration: every text provider is the simulator.
+fn configuration(port: u16, simulator: &str, folder: &std::path::Path, admin_token: &str) -> String {
+    let folder = toml::Value::String(folder.display().to_string());
+    format!(
+        r#"
+[server]
+listen = "127.0.0.1:{port}"
+public_url = "http://127.0.0.1:{port}"
+admin_listen = "127.0.0.1:0"
+drain_timeout = "10s"
+admin_token = "{admin_token}"
+[store]
+path = {folder}
+[[providers]]
+id = "anthropic"
+kind = "anthropic"
+base_url = "{simulator}"
+api_keys = ["simulated"]
+[[providers]]
+id = "gemini"
+kind = "gemini"
+base_url = "{simulator}"
+api_keys = ["simulated"]
+"#
+    )
+}

@@ -1,0 +1,412 @@
+//! Every error of the gateway as an answer: one envelope that both SDK families read, one table of codes.
+//!
+//! Layers below have their own small errors; this is the only place that chooses a status. The message is
+//! for the caller; causes go to the log, where the failure is handled.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use lmhaven_actors::adapters::fault::{BadRequestKind, BodyError, BodyErrorCode, UpstreamFault};
+use lmhaven_actors::chat::Dialect;
+use lmhaven_actors::domain::ids::RequestId;
+use lmhaven_actors::domain::refusal::Refusal;
+use lmhaven_actors::provider::{ExchangeError, NoAccount};
+use lmhaven_actors::workspace::{AskError, NotAdmitted};
+use serde::Serialize;
+
+/// The longest wait that a reply names, in seconds: SDKs sleep through whatever they are told.
+const RETRY_AFTER_SECONDS_MAX: u64 = 60;
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+
+/// The table of INTERFACE §3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is named as its code in the table")]
+pub enum Code {
+    InvalidJson,
+    InvalidRequest,
+    UnsupportedParameter,
+    ContextLengthExceeded,
+    ContentPolicyViolation,
+    MissingApiKey,
+    InvalidApiKey,
+    RevokedApiKey,
+    ExpiredApiKey,
+    InsufficientBalance,
+    KeySpendLimit,
+    EmailNotVerified,
+    FeatureNotEnabled,
+    WorkspaceSuspended,
+    KeyScope,
+    ModelNotFound,
+    NotFound,
+    MethodNotAllowed,
+    IdempotencyConflict,
+    /// A refund beyond what is available: the admin API's 409.
+    RefundTooLarge,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    HeadersTooLarge,
+    RequestTimeout,
+    RateLimitExceeded,
+    TooManyStreams,
+    BalanceReserved,
+    UpstreamRateLimited,
+    UpstreamError,
+    UpstreamBadGateway,
+    UpstreamUnavailable,
+    UpstreamTimeout,
+    Overloaded,
+    Draining,
+    Internal,
+    StoreUnavailable,
+}
+
+impl Code {
+    /// The status, the SDKs' error type and the code's text.
+    const fn row(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::InvalidJson => (400, "invalid_request_error", "invalid_json"),
+            Self::InvalidRequest => (400, "invalid_request_error", "invalid_request"),
+            Self::UnsupportedParameter => (400, "invalid_request_error", "unsupported_parameter"),
+            Self::ContextLengthExceeded => (400, "invalid_request_error", "context_length_exceeded"),
+            Self::ContentPolicyViolation => (400, "invalid_request_error", "content_policy_violation"),
+            Self::MissingApiKey => (401, "authentication_error", "missing_api_key"),
+            Self::InvalidApiKey => (401, "authentication_error", "invalid_api_key"),
+            Self::RevokedApiKey => (401, "authentication_error", "revoked_api_key"),
+            Self::ExpiredApiKey => (401, "authentication_error", "expired_api_key"),
+            Self::InsufficientBalance => (402, "billing_error", "insufficient_balance"),
+            Self::KeySpendLimit => (402, "billing_error", "key_spend_limit"),
+            Self::EmailNotVerified => (403, "permission_error", "email_not_verified"),
+            Self::FeatureNotEnabled => (403, "permission_error", "feature_not_enabled"),
+            Self::WorkspaceSuspended => (403, "permission_error", "workspace_suspended"),
+            Self::KeyScope => (403, "permission_error", "key_scope"),
+            Self::ModelNotFound => (404, "not_found_error", "model_not_found"),
+            Self::NotFound => (404, "not_found_error", "not_found"),
+            Self::MethodNotAllowed => (405, "invalid_request_error", "method_not_allowed"),
+            Self::RequestTimeout => (408, "invalid_request_error", "request_timeout"),
+            Self::IdempotencyConflict => (409, "conflict_error", "idempotency_conflict"),
+            Self::RefundTooLarge => (409, "conflict_error", "insufficient_balance"),
+            Self::BodyTooLarge => (413, "request_too_large", "body_too_large"),
+            Self::UnsupportedMediaType => (415, "invalid_request_error", "unsupported_media_type"),
+            Self::HeadersTooLarge => (431, "invalid_request_error", "headers_too_large"),
+            Self::RateLimitExceeded => (429, "rate_limit_error", "rate_limit_exceeded"),
+            Self::TooManyStreams => (429, "rate_limit_error", "too_many_streams"),
+            Self::BalanceReserved => (429, "rate_limit_error", "balance_reserved"),
+            Self::UpstreamRateLimited => (429, "rate_limit_error", "upstream_rate_limited"),
+            Self::UpstreamError => (500, "api_error", "upstream_error"),
+            Self::UpstreamBadGateway => (502, "api_error", "upstream_error"),
+            Self::UpstreamUnavailable => (503, "api_error", "upstream_unavailable"),
+            Self::UpstreamTimeout => (504, "timeout_error", "upstream_timeout"),
+            Self::Overloaded => (503, "overloaded_error", "overloaded"),
+            Self::Draining => (503, "api_error", "draining"),
+            Self::Internal => (500, "api_error", "internal"),
+            Self::StoreUnavailable => (503, "api_error", "overloaded"),
+        }
+    }
+
+    /// The code's text.
+    pub const fn text(self) -> &'static str {
+        self.row().2
+    }
+}
+
+/// One failed request, as its caller is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    /// Which row of the table.
+    pub code: Code,
+    /// For the caller: lower case, without a full stop, without their content.
+    pub message: String,
+    /// The field that is at fault.
+    pub param: Option<String>,
+    retry_after: Option<Duration>,
+    should_retry: Option<bool>,
+    /// The connection closes after the answer.
+    close: bool,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    r#type: &'static str,
+    error: Detail<'a>,
+    request_id: RequestId,
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    r#type: &'static str,
+    code: &'static str,
+    message: &'a str,
+    param: Option<&'a str>,
+}
+
+impl ApiError {
+    /// An error with nothing but its message.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), param: None, retry_after: None, should_retry: None, close: false }
+    }
+
+    /// The field that is at fault.
+    #[must_use]
+    pub fn at(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// The caller should wait this long.
+    #[must_use]
+    pub const fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// SDKs must not try again by themselves.
+    #[must_use]
+    pub const fn no_retry(mut self) -> Self {
+        self.should_retry = Some(false);
+        self
+    }
+
+    /// No retry, unless a wait is named that makes one worth while.
+    #[must_use]
+    pub const fn no_retry_unless_told(self) -> Self {
+        if self.retry_after.is_some() { self } else { self.no_retry() }
+    }
+
+    /// The connection closes after the answer.
+    #[must_use]
+    pub const fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    /// The status in `dialect`: overload is 529 where Anthropic SDKs listen.
+    pub const fn status(&self, dialect: Dialect) -> u16 {
+        match (self.code, dialect) {
+            (Code::Overloaded, Dialect::Anthropic) => 529,
+            (code, _) => code.row().0,
+        }
+    }
+
+    /// The envelope's JSON.
+    pub fn envelope(&self, request: RequestId) -> String {
+        let (_, kind, code) = self.code.row();
+        let error = Detail { r#type: kind, code, message: &self.message, param: self.param.as_deref() };
+        // Strings and options of strings always serialise.
+        serde_json::to_string(&Envelope { r#type: "error", error, request_id: request }).unwrap_or_default()
+    }
+
+    /// Starts the answer: status, retry headers and content type.
+    pub fn start_response(&self, dialect: Dialect) -> HttpResponseBuilder {
+        let status = StatusCode::from_u16(self.status(dialect)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = HttpResponse::build(status);
+        response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
+        let mut should_retry = self.should_retry;
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_nanos().div_ceil(1_000_000_000).clamp(1, u128::from(u64::MAX));
+            if seconds > u128::from(RETRY_AFTER_SECONDS_MAX) {
+                should_retry = Some(false);
+            }
+            let millis = wait.as_nanos().div_ceil(1_000_000).clamp(1, u128::from(RETRY_AFTER_SECONDS_MAX) * 1000);
+            let seconds = seconds.min(u128::from(RETRY_AFTER_SECONDS_MAX));
+            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+            response.insert_header((RETRY_AFTER_MS, millis.to_string()));
+        }
+        if let Some(should_retry) = should_retry {
+            response.insert_header((X_SHOULD_RETRY, if should_retry { "true" } else { "false" }));
+        }
+        if self.close {
+            response.force_close();
+        }
+        response
+    }
+
+    /// The whole answer where no workspace is known.
+    pub fn respond(&self, dialect: Dialect, request: RequestId) -> HttpResponse {
+        let mut response = self.start_response(dialect);
+        crate::headers::request_id(&mut response, request);
+        response.body(self.envelope(request))
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let code = match error.code {
+            BodyErrorCode::InvalidJson => Code::InvalidJson,
+            BodyErrorCode::InvalidRequest => Code::InvalidRequest,
+            BodyErrorCode::UnsupportedParameter => Code::UnsupportedParameter,
+        };
+        Self { param: error.param, ..Self::new(code, error.message) }
+    }
+}
+
+/// A second, where an estimate is all there is.
+const SOON: Duration = Duration::from_secs(1);
+
+impl ApiError {
+    /// Why a workspace refused, with the address where money is added.
+    pub fn refused(refusal: Refusal, public_url: &str) -> Self {
+        match refusal {
+            Refusal::Suspended => Self::new(Code::WorkspaceSuspended, refusal.to_string()),
+            Refusal::EmailNotVerified => Self::new(Code::EmailNotVerified, refusal.to_string()),
+            Refusal::FeatureNotEnabled(feature) => {
+                let name = match feature {
+                    lmhaven_actors::domain::refusal::Feature::Text => "text",
+                    lmhaven_actors::domain::refusal::Feature::Image => "image",
+                    lmhaven_actors::domain::refusal::Feature::Voice => "voice",
+                };
+                Self::new(Code::FeatureNotEnabled, format!("this workspace does not have the feature {name}"))
+            }
+            Refusal::KeyScope => Self::new(Code::KeyScope, refusal.to_string()),
+            Refusal::InsufficientBalance { missing } => Self::new(
+                Code::InsufficientBalance,
+                format!(
+                    "the balance is too low for this request: ${missing} is missing; top up at {public_url}/app/billing"
+                ),
+            ),
+            Refusal::KeySpendLimit { missing } => Self::new(
+                Code::KeySpendLimit,
+                format!(
+                    "this key has reached its spend limit: ${missing} is missing; raise it at {public_url}/app/keys"
+                ),
+            ),
+            Refusal::RateLimited { retry_after_nanos } => Self::new(Code::RateLimitExceeded, refusal.to_string())
+                .retry_after(Duration::from_nanos(retry_after_nanos)),
+            Refusal::TooManyStreams { .. } => Self::new(Code::TooManyStreams, refusal.to_string()).retry_after(SOON),
+            Refusal::BalanceReserved => Self::new(Code::BalanceReserved, refusal.to_string()).retry_after(SOON),
+        }
+    }
+
+    /// Why a request was not admitted.
+    pub fn not_admitted(error: NotAdmitted, public_url: &str) -> Self {
+        match error {
+            NotAdmitted::Refused(refusal) => Self::refused(refusal, public_url),
+            NotAdmitted::Store(refusal) => {
+                tracing::error!(%refusal, "the store takes no holds");
+                Self::new(Code::StoreUnavailable, "the gateway cannot record requests right now").retry_after(SOON)
+            }
+        }
+    }
+
+    /// What a provider's refusal or failure means for the caller.
+    pub fn upstream(fault: &UpstreamFault) -> Self {
+        let wait = |millis: &Option<u64>| millis.map_or(SOON, Duration::from_millis);
+        match fault {
+            UpstreamFault::BadRequest { message, param, kind } => {
+                let code = match kind {
+                    BadRequestKind::Invalid => Code::InvalidRequest,
+                    BadRequestKind::ContextLength => Code::ContextLengthExceeded,
+                    BadRequestKind::ContentPolicy => Code::ContentPolicyViolation,
+                };
+                Self { param: param.clone(), ..Self::new(code, message.clone()) }
+            }
+            UpstreamFault::TooLarge => Self::new(Code::BodyTooLarge, "the request is larger than the provider takes"),
+            UpstreamFault::RateLimited { retry_after_millis } => {
+                Self::new(Code::UpstreamRateLimited, "the provider's rate limit is reached")
+                    .retry_after(wait(retry_after_millis))
+            }
+            UpstreamFault::OurAccount { .. } => {
+                Self::new(Code::UpstreamUnavailable, "the provider is not available to this gateway right now")
+                    .no_retry()
+            }
+            UpstreamFault::Overloaded { retry_after_millis } => {
+                let error = Self::new(Code::Overloaded, "the provider is overloaded");
+                match retry_after_millis {
+                    Some(millis) => error.retry_after(Duration::from_millis(*millis)),
+                    None => error.no_retry(),
+                }
+            }
+            UpstreamFault::Failed { status } => {
+                let (code, message) = match status {
+                    Some(500) => (Code::UpstreamError, "the provider failed"),
+                    Some(503) => (Code::UpstreamUnavailable, "the provider is unavailable"),
+                    Some(504) => (Code::UpstreamTimeout, "the provider timed out"),
+                    _ => (Code::UpstreamBadGateway, "the provider failed"),
+                };
+                Self::new(code, message).no_retry()
+            }
+            UpstreamFault::MalformedFunctionCall => {
+                Self::new(Code::UpstreamBadGateway, "the model made a malformed function call").no_retry()
+            }
+        }
+    }
+
+    /// Why no provider account could be asked.
+    pub fn no_account(error: NoAccount) -> Self {
+        match error {
+            NoAccount::Cooling { retry_after_millis } => {
+                Self::new(Code::UpstreamRateLimited, "the provider's rate limit is reached")
+                    .retry_after(Duration::from_millis(retry_after_millis))
+            }
+            NoAccount::Busy { retry_after_millis } => {
+                Self::new(Code::UpstreamUnavailable, "every provider account is busy")
+                    .retry_after(Duration::from_millis(retry_after_millis))
+            }
+            NoAccount::Disabled => {
+                Self::new(Code::UpstreamUnavailable, "no provider account serves this model right now").no_retry()
+            }
+        }
+    }
+}
+
+impl From<ExchangeError> for ApiError {
+    fn from(error: ExchangeError) -> Self {
+        let code = match error {
+            ExchangeError::TimedOut => Code::UpstreamTimeout,
+            ExchangeError::NoConnection
+            | ExchangeError::ClosedBeforeAnswer
+            | ExchangeError::BrokeOff
+            | ExchangeError::TooLarge => Code::UpstreamBadGateway,
+        };
+        Self::new(code, error.to_string()).no_retry()
+    }
+}
+
+impl From<AskError> for ApiError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Overloaded => Self::new(Code::Overloaded, error.to_string()).retry_after(SOON),
+            AskError::Gone => Self::new(Code::Internal, "the gateway failed on this request"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_envelope_has_what_both_sdk_families_read() {
+        let error = ApiError::new(Code::InvalidRequest, "\"n\" must be 1").at("n");
+        let request = RequestId::from_bits(0);
+        assert_eq!(
+            error.envelope(request),
+            r#"{"type":"error","error":{"type":"invalid_request_error","code":"invalid_request","message":"\"n\" must be 1","param":"n"},"request_id":"req_00000000000000000000000000"}"#
+        );
+    }
+
+    #[test]
+    fn waits_are_rounded_up_and_capped_with_a_word_to_the_sdk() {
+        let header = |response: &HttpResponse, name: &str| {
+            response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+        };
+        let waits = |nanos: u64| {
+            let error = ApiError::new(Code::RateLimitExceeded, "").retry_after(Duration::from_nanos(nanos));
+            let response = error.start_response(Dialect::Openai).finish();
+            ["retry-after", "retry-after-ms", "x-should-retry"].map(|name| header(&response, name).unwrap_or_default())
+        };
+        assert_eq!(waits(1), ["1", "1", ""]);
+        assert_eq!(waits(100_000_001), ["1", "101", ""]);
+        assert_eq!(waits(60_000_000_000), ["60", "60000", ""]);
+        assert_eq!(waits(3_600_000_000_000), ["60", "60000", "false"]);
+    }
+
+    #[test]
+    fn overload_is_529_where_anthropic_sdks_listen() {
+        let error = ApiError::upstream(&UpstreamFault::Overloaded { retry_after_millis: None });
+        assert_eq!((error.status(Dialect::Anthropic), error.status(Dialect::Openai)), (529, 503));
+    }
+}

@@ -1,0 +1,253 @@
+//! A chat request from its body to its answer: quote, admit, then plain or streamed.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use lmhaven_actors::adapters::quantity::estimated_tokens;
+use lmhaven_actors::adapters::{Label, json_depth};
+use lmhaven_actors::chat::{Dialect, Summary};
+use lmhaven_actors::domain::account::{Admission, Standing};
+use lmhaven_actors::domain::ids::{RequestId, encode_base32};
+use lmhaven_actors::domain::price::PriceBook;
+use lmhaven_actors::domain::refusal::{Feature, Refusal};
+use lmhaven_actors::keyring::KeyEntry;
+use lmhaven_actors::system::fresh;
+use lmhaven_actors::workspace::{Lease, NotAdmitted, ReadStanding};
+
+use crate::config::{Modality, Model};
+use crate::error::{ApiError, Code};
+use crate::extract::{body, caller};
+use crate::headers;
+use crate::relay::dialects::{self, Client, Prepared};
+use crate::relay::quote::{ModelBounds, Quote};
+use crate::relay::watch::{CallerSocket, Watched};
+use crate::relay::{Running, Worker, plain, stream};
+
+/// How long a hold may stay open: longer than any stream runs.
+const HOLD_EXPIRES_AFTER_MILLIS: i64 = 6 * 3_600_000;
+
+/// A request that was admitted, with all that its delivery needs.
+pub struct Admitted {
+    /// Its id.
+    pub request: RequestId,
+    /// This thread's worker.
+    pub worker: Rc<Worker>,
+    /// The key that asked.
+    pub key: Arc<KeyEntry>,
+    /// The model.
+    pub model: Arc<Model>,
+    /// What it costs.
+    pub quote: Quote,
+    /// What it holds.
+    pub lease: Lease,
+    /// Its caller, watched.
+    pub watched: Watched,
+    /// What is sent, and how the answer is read.
+    pub prepared: Prepared,
+    /// What the answer is labelled with.
+    pub label: Label,
+    /// Bytes of the prompt's text.
+    pub prompt_bytes: u64,
+    /// What the workspace has after the admission.
+    pub standing: Standing,
+    /// When it came.
+    pub started: Instant,
+    /// The route, for metrics.
+    pub route: Dialect,
+    /// Counts it among the running ones.
+    pub running: Running,
+}
+
+/// Serves a chat route in the dialect that the route speaks.
+pub async fn serve(route: Dialect, worker: Rc<Worker>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let id = fresh::request_id(worker.gateway.core.clock.now().wall);
+    worker.gateway.opened().await;
+    if worker.gateway.is_draining() {
+        return ApiError::new(Code::Draining, "this gateway is shutting down").closing().respond(route, id);
+    }
+    let key = match caller::authenticate(&worker.gateway, &request) {
+        Ok(key) => key,
+        Err(error) => return error.respond(route, id),
+    };
+    match admit_and_run(route, id, &worker, key.clone(), &request, payload).await {
+        Ok(response) => response,
+        Err(failed) => failed.respond(&key, route, id).await,
+    }
+}
+
+/// A request that ended before its answer began.
+pub struct Failed {
+    /// Why.
+    pub error: ApiError,
+    /// The model, where it is known.
+    pub model: Option<Arc<Model>>,
+    /// What the workspace has, where it was asked.
+    pub standing: Option<Standing>,
+    /// The dialect of the answer, where the body decided it.
+    pub reply: Option<Dialect>,
+}
+
+impl From<ApiError> for Failed {
+    fn from(error: ApiError) -> Self {
+        Self { error, model: None, standing: None, reply: None }
+    }
+}
+
+impl Failed {
+    /// The whole answer, with the headers that every reply to a key carries.
+    pub async fn respond(self, key: &KeyEntry, route: Dialect, id: RequestId) -> HttpResponse {
+        let standing = match self.standing {
+            Some(standing) => Some(standing),
+            None => key.workspace.ask(ReadStanding).await.ok().map(|(standing, ..)| standing),
+        };
+        let mut response = self.error.start_response(self.reply.unwrap_or(route));
+        label(&mut response, id, self.model.as_deref(), standing.as_ref());
+        response.body(self.error.envelope(id))
+    }
+}
+
+/// The headers that every reply to a key carries.
+pub fn label(response: &mut HttpResponseBuilder, id: RequestId, model: Option<&Model>, standing: Option<&Standing>) {
+    headers::request_id(response, id);
+    if let Some(model) = model {
+        headers::model(response, &model.id);
+    }
+    if let Some(standing) = standing {
+        headers::standing(response, standing);
+    }
+}
+
+async fn admit_and_run(
+    route: Dialect,
+    id: RequestId,
+    worker: &Rc<Worker>,
+    key: Arc<KeyEntry>,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Failed> {
+    let gateway = &worker.gateway;
+    let started = Instant::now();
+    let body = body::read(gateway, request.headers(), payload).await?;
+    let depth_max = usize::try_from(gateway.edge.limits.json_depth_max).unwrap_or(usize::MAX);
+    json_depth::check(&body.bytes, depth_max).map_err(ApiError::from)?;
+    let (parsed, reply) = dialects::read(route, request.headers(), &body.bytes).map_err(ApiError::from)?;
+    let summary = parsed.summary();
+    let failed = |error: ApiError| Failed { reply: Some(reply), ..error.into() };
+    let model = find_model(worker, &summary.model).map_err(failed)?;
+    let failed = |error: ApiError| Failed { model: Some(model.clone()), reply: Some(reply), ..error.into() };
+    let upstreams = dialects_of(worker, &model);
+    let book = gateway.core.prices.in_force(gateway.core.clock.now().wall);
+    let quote = quote(&model, book.as_deref(), &summary).map_err(failed)?;
+    let workspace = key.workspace.id();
+    let client = Client::new(parsed, reply, request.headers(), workspace, &upstreams, &gateway.signatures)
+        .map_err(|error| failed(error.into()))?;
+    let mut prepared =
+        client.prepare(&model, quote.output_limit, summary.stream, &upstreams).map_err(|error| failed(error.into()))?;
+    let ask = quote.ask().map_err(|error| {
+        tracing::error!(%error, model = %model.id, "a request could not be priced");
+        failed(ApiError::new(Code::Internal, "this request could not be priced"))
+    })?;
+    let watched = worker.watch.over(request.conn_data::<CallerSocket>(), key.clone());
+    let admission = Admission {
+        request: id,
+        key: key.key,
+        model: model.id.clone(),
+        feature: Feature::Text,
+        price_version: quote.price_version,
+        streamed: summary.stream,
+        least: ask.least,
+        wanted: ask.wanted,
+        expires_at: gateway.core.clock.now().wall.plus_millis(HOLD_EXPIRES_AFTER_MILLIS),
+    };
+    let (lease, standing) = Lease::admit(&key.workspace, admission).await.map_err(|error| failed(error.into()))?;
+    let lease = lease.map_err(|refused| {
+        count_refusal(&refused);
+        let error = ApiError::not_admitted(refused, &gateway.config.server.public_url);
+        Failed { standing: Some(standing), ..failed(error) }
+    })?;
+    let affordable = quote.affordable_output(lease.held());
+    if affordable != quote.output_limit {
+        prepared =
+            client.prepare(&model, affordable, summary.stream, &upstreams).map_err(|error| failed(error.into()))?;
+    }
+    let admitted = Admitted {
+        request: id,
+        worker: worker.clone(),
+        key,
+        quote,
+        lease,
+        watched,
+        prepared,
+        label: Label {
+            id: encode_base32(id.bits()),
+            model: model.id.to_string(),
+            created: gateway.core.clock.now().wall.0.div_euclid(1000),
+            include_usage: summary.include_usage,
+            show_thoughts: client.shows_thoughts(),
+            input_estimate: estimated_tokens(summary.input.text_bytes),
+        },
+        model: model.clone(),
+        prompt_bytes: summary.input.text_bytes,
+        standing,
+        started,
+        route,
+        running: gateway.count_running(),
+    };
+    drop(client);
+    if summary.stream {
+        stream::deliver(admitted).await.map_err(|failure| Failed { reply: Some(reply), ..failure })
+    } else {
+        plain::deliver(admitted).await.map_err(|failure| Failed { reply: Some(reply), ..failure })
+    }
+}
+
+/// The text model with this id.
+pub fn find_model(worker: &Worker, id: &str) -> Result<Arc<Model>, ApiError> {
+    let Some(model) = worker.gateway.catalogue.find(id) else {
+        return Err(ApiError::new(Code::ModelNotFound, "there is no such model; GET /v1/models lists them").at("model"));
+    };
+    let route = match model.modality {
+        Modality::Text => return Ok(model.clone()),
+        Modality::Image => "images",
+        Modality::Voice => "speech",
+    };
+    Err(ApiError::new(Code::InvalidRequest, format!("this model makes {route}, not chat completions")).at("model"))
+}
+
+/// The dialects of the model's providers that are in use, each once.
+fn dialects_of(worker: &Worker, model: &Model) -> Vec<Dialect> {
+    let mut dialects = Vec::with_capacity(1);
+    for pool in model.providers.iter().filter_map(|id| worker.gateway.pools.get(id)) {
+        if !dialects.contains(&pool.spec().dialect) {
+            dialects.push(pool.spec().dialect);
+        }
+    }
+    dialects
+}
+
+fn quote(model: &Model, book: Option<&PriceBook>, summary: &Summary) -> Result<Quote, ApiError> {
+    let priced = book.and_then(|book| Some((book.rows.get(&*model.id)?, book.version)));
+    let Some((row, version)) = priced else {
+        tracing::error!(model = %model.id, "the price book in force has no price for this model");
+        return Err(ApiError::new(Code::Internal, "this model has no price right now"));
+    };
+    let bounds = ModelBounds { context_window: model.context_window, output_tokens_max: model.max_output_tokens };
+    Ok(Quote::new(summary, row, version, bounds))
+}
+
+fn count_refusal(refused: &NotAdmitted) {
+    let reason = match refused {
+        NotAdmitted::Refused(refusal) => match refusal {
+            Refusal::Suspended | Refusal::EmailNotVerified | Refusal::FeatureNotEnabled(_) | Refusal::KeyScope => {
+                "feature"
+            }
+            Refusal::InsufficientBalance { .. } | Refusal::KeySpendLimit { .. } | Refusal::BalanceReserved => "balance",
+            Refusal::RateLimited { .. } => "rpm",
+            Refusal::TooManyStreams { .. } => "streams",
+        },
+        NotAdmitted::Store(_) => "store",
+    };
+    metrics::counter!("lmhaven_rejections_total", "reason" => reason).increment(1);
+}

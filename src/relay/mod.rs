@@ -1,0 +1,143 @@
+//! One request's life as named phases: quote, admit, dispatch, deliver, settle.
+//!
+//! `routes` calls [`chat::serve`]; what a phase decides about money it asks the workspace's lease, what it
+//! says to a provider comes from an adapter. Nothing here knows a protocol's fields.
+
+pub mod catalogue;
+pub mod chat;
+pub mod dialects;
+pub mod dispatch;
+pub mod generator;
+pub mod meter;
+pub mod plain;
+pub mod quote;
+pub mod signatures;
+pub mod stream;
+pub mod watch;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use lmhaven_actors::provider::{Pool, ProviderHandle};
+use lmhaven_actors::system::Core;
+
+use crate::config::{Config, ProviderId};
+use crate::edge::Edge;
+use crate::relay::catalogue::Catalogue;
+use crate::relay::signatures::SignatureCache;
+use crate::relay::watch::Watch;
+
+/// What all server threads share.
+pub struct Gateway {
+    /// What decides and remembers.
+    pub core: Arc<Core>,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// What is sold.
+    pub catalogue: Catalogue,
+    /// The accounts of every provider that is in use, by its id.
+    pub pools: HashMap<ProviderId, Arc<Pool>>,
+    /// What protects the process.
+    pub edge: Edge,
+    /// Signatures for callers who do not carry them.
+    pub signatures: SignatureCache,
+    draining: AtomicBool,
+    opened: tokio::sync::watch::Sender<bool>,
+    running: AtomicI64,
+    idle: tokio::sync::Notify,
+}
+
+impl Gateway {
+    /// The shared part of a gateway.
+    pub fn new(core: Arc<Core>, config: Arc<Config>, pools: HashMap<ProviderId, Arc<Pool>>) -> Arc<Self> {
+        let catalogue = Catalogue::new(&config.models);
+        let edge = Edge::new(config.limits.edge, config.server.trusted_proxies.clone());
+        Arc::new(Self {
+            core,
+            config,
+            catalogue,
+            pools,
+            edge,
+            signatures: SignatureCache::default(),
+            draining: AtomicBool::new(false),
+            opened: tokio::sync::watch::Sender::new(false),
+            running: AtomicI64::new(0),
+            idle: tokio::sync::Notify::new(),
+        })
+    }
+
+    /// Whether the process is draining.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// From here on no request is taken.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Actors run: requests may be answered.
+    pub fn open(&self) {
+        self.opened.send_replace(true);
+    }
+
+    /// Waits until requests may be answered; at once but for the first moments of the process.
+    pub async fn opened(&self) {
+        let mut opened = self.opened.subscribe();
+        // The sender lives as long as the gateway.
+        let _ = opened.wait_for(|open| *open).await;
+    }
+
+    /// Waits until no request runs.
+    pub async fn idle(&self) {
+        while self.running() > 0 {
+            let notified = self.idle.notified();
+            if self.running() > 0 {
+                notified.await;
+            }
+        }
+    }
+
+    /// Requests that run now.
+    pub fn running(&self) -> i64 {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request until the guard is dropped.
+    pub fn count_running(self: &Arc<Self>) -> Running {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        Running(self.clone())
+    }
+}
+
+/// One running request.
+pub struct Running(Arc<Gateway>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.0.running.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}
+
+/// What one server thread has for itself.
+pub struct Worker {
+    /// What all threads share.
+    pub gateway: Arc<Gateway>,
+    /// This thread's provider actors, by provider id.
+    pub providers: HashMap<ProviderId, ProviderHandle>,
+    /// This thread's running requests.
+    pub watch: Watch,
+}
+
+impl Worker {
+    /// The worker of the current thread: starts its provider actors and its watch.
+    pub fn start(gateway: Arc<Gateway>) -> Rc<Self> {
+        let providers =
+            gateway.pools.iter().map(|(id, pool)| (id.clone(), ProviderHandle::start(pool.clone()))).collect();
+        Rc::new(Self { gateway, providers, watch: Watch::start() })
+    }
+}

@@ -1,0 +1,195 @@
+//! The admin API of INTERFACE §4, on the admin port: every write has an audit row in the same transaction.
+
+mod audit;
+mod keys;
+mod ledger;
+mod money;
+mod prices;
+mod providers;
+mod workspaces;
+
+use std::future::Future;
+use std::rc::Rc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::web::{self, Bytes, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use lmhaven_actors::chat::Dialect;
+use lmhaven_actors::domain::fact::AuditRow;
+use lmhaven_actors::domain::ids::WorkspaceId;
+use lmhaven_actors::system::{ChangeError, fresh};
+use lmhaven_actors::workspace::WorkspaceHandle;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+
+use super::{WorkerData, fallback, get, post};
+use crate::error::{ApiError, Code};
+use crate::relay::Worker;
+
+/// The routes of the admin API.
+pub(super) fn configure(routes: &mut ServiceConfig) {
+    let workspaces = web::resource("/admin/v1/workspaces")
+        .route(web::get().to(workspaces::list))
+        .route(web::post().to(workspaces::create));
+    routes.service(workspaces.default_service(web::to(fallback::method_not_allowed)));
+    let workspace = web::resource("/admin/v1/workspaces/{id}")
+        .route(web::get().to(workspaces::show))
+        .route(web::patch().to(workspaces::change));
+    routes.service(workspace.default_service(web::to(fallback::method_not_allowed)));
+    post(routes, "/admin/v1/workspaces/{id}/credits", money::credit);
+    let keys = web::resource("/admin/v1/workspaces/{id}/keys")
+        .route(web::get().to(keys::list))
+        .route(web::post().to(keys::create));
+    routes.service(keys.default_service(web::to(fallback::method_not_allowed)));
+    let key = web::resource("/admin/v1/workspaces/{id}/keys/{key_id}").route(web::delete().to(keys::revoke));
+    routes.service(key.default_service(web::to(fallback::method_not_allowed)));
+    get(routes, "/admin/v1/workspaces/{id}/ledger", ledger::list);
+    let prices =
+        web::resource("/admin/v1/prices").route(web::get().to(prices::list)).route(web::post().to(prices::publish));
+    routes.service(prices.default_service(web::to(fallback::method_not_allowed)));
+    get(routes, "/admin/v1/providers", providers::list);
+    post(routes, "/admin/v1/providers/{id}/accounts/{n}/enable", providers::enable);
+    post(routes, "/admin/v1/providers/{id}/accounts/{n}/disable", providers::disable);
+    get(routes, "/admin/v1/audit", audit::list);
+}
+
+/// What a handler answers: a status and JSON.
+type Answer = Result<(StatusCode, Value), ApiError>;
+
+/// Checks the token, runs the handler, writes what it answered.
+async fn answer<F: Future<Output = Answer>>(
+    worker: &WorkerData,
+    request: &HttpRequest,
+    handler: impl FnOnce(Rc<Worker>) -> F,
+) -> HttpResponse {
+    let id = fresh::request_id(worker.gateway.core.clock.now().wall);
+    worker.gateway.opened().await;
+    let outcome = match authorise(worker, request) {
+        Ok(()) => handler(worker.get_ref().clone()).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok((status, value)) => {
+            let mut response = HttpResponse::build(status);
+            crate::headers::request_id(&mut response, id);
+            response.content_type("application/json").body(value.to_string())
+        }
+        Err(error) => error.respond(Dialect::Openai, id),
+    }
+}
+
+fn authorise(worker: &Worker, request: &HttpRequest) -> Result<(), ApiError> {
+    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let Some(given) = given.strip_prefix("Bearer ") else {
+        return Err(ApiError::new(Code::MissingApiKey, "send the admin token as \"Authorization: Bearer …\""));
+    };
+    let right = worker.gateway.config.server.admin_token.as_ref();
+    let matches = right.is_some_and(|token| bool::from(token.expose().as_bytes().ct_eq(given.trim().as_bytes())));
+    if matches { Ok(()) } else { Err(ApiError::new(Code::InvalidApiKey, "this is not the admin token")) }
+}
+
+/// A list in the shape of INTERFACE §5.
+fn list_of(data: Vec<Value>, has_more: bool, next_after: Option<Value>) -> (StatusCode, Value) {
+    let next_after = next_after.unwrap_or_default();
+    (
+        StatusCode::OK,
+        json!({ "object": "list", "data": Value::Array(data), "has_more": has_more, "next_after": next_after }),
+    )
+}
+
+/// A JSON body; an error names the field.
+fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| {
+        let text = error.to_string();
+        if error.is_syntax() || error.is_eof() {
+            return ApiError::new(Code::InvalidJson, format!("the body is not JSON: {text}"));
+        }
+        let field = text.split('`').nth(1).map(str::to_owned);
+        let message = text.split(" at line ").next().unwrap_or_default().to_owned();
+        let error = ApiError::new(Code::InvalidRequest, message);
+        match field {
+            Some(field) => error.at(field),
+            None => error,
+        }
+    })
+}
+
+/// A field's error, where serde cannot tell which one it is.
+fn invalid(param: &str, message: impl Into<String>) -> ApiError {
+    ApiError::new(Code::InvalidRequest, message).at(param)
+}
+
+/// The workspace in the path.
+fn workspace(worker: &Worker, id: &str) -> Result<WorkspaceHandle, ApiError> {
+    let missing = || ApiError::new(Code::NotFound, "there is no such workspace");
+    let id: WorkspaceId = id.parse().map_err(|_| missing())?;
+    worker.gateway.core.directory.find(id).ok_or_else(missing)
+}
+
+/// An audit row of a change through this API.
+fn audit_row(
+    worker: &Worker,
+    action: &str,
+    target: impl std::fmt::Display,
+    reason: Option<&str>,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> AuditRow {
+    AuditRow {
+        at: worker.gateway.core.clock.now().wall,
+        actor: "admin".to_owned(),
+        action: action.to_owned(),
+        target: target.to_string(),
+        reason: reason.map(str::to_owned),
+        before,
+        after,
+    }
+}
+
+/// A query parameter.
+fn query<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+    request
+        .query_string()
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
+}
+
+/// The size of a page: 100 unless asked otherwise, 1,000 at the most.
+fn page_size(request: &HttpRequest) -> Result<usize, ApiError> {
+    match query(request, "limit") {
+        None => Ok(100),
+        Some(text) => text
+            .parse::<usize>()
+            .ok()
+            .filter(|limit| (1..=1000).contains(limit))
+            .ok_or_else(|| invalid("limit", "expected a number from 1 to 1000")),
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Ask(error) => error.into(),
+            ChangeError::Store(_) | ChangeError::Lost(_) => {
+                tracing::error!(%error, "an operator's change could not be stored");
+                Self::new(Code::StoreUnavailable, "the store does not take changes right now")
+            }
+        }
+    }
+}
+
+impl From<lmhaven_actors::journal::JournalLost> for ApiError {
+    fn from(error: lmhaven_actors::journal::JournalLost) -> Self {
+        ChangeError::from(error).into()
+    }
+}
+
+impl From<lmhaven_actors::journal::JournalRefusal> for ApiError {
+    fn from(error: lmhaven_actors::journal::JournalRefusal) -> Self {
+        ChangeError::from(error).into()
+    }
+}

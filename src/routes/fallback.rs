@@ -1,0 +1,60 @@
+//! Answers where there is no route, or no such method on it.
+
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
+use lmhaven_actors::chat::Dialect;
+use lmhaven_actors::system::fresh;
+
+use super::WorkerData;
+use crate::error::{ApiError, Code};
+use crate::extract::caller;
+
+/// Paths that SDKs call when `/v1` is missing from their base URL.
+const WITHOUT_PREFIX: [&str; 7] =
+    ["/chat/completions", "/completions", "/messages", "/models", "/images", "/audio", "/balance"];
+
+/// 404, after 401 where a key is due.
+pub(super) async fn not_found(worker: WorkerData, request: HttpRequest) -> HttpResponse {
+    let path = request.path();
+    let without_prefix = WITHOUT_PREFIX.iter().any(|known| path.starts_with(known));
+    let id = fresh::request_id(worker.gateway.core.clock.now().wall);
+    let dialect = if path.ends_with("/messages") { Dialect::Anthropic } else { Dialect::Openai };
+    if (without_prefix || path.starts_with("/v1/"))
+        && let Err(error) = caller::authenticate(&worker.gateway, &request)
+    {
+        return error.respond(dialect, id);
+    }
+    let message = if without_prefix {
+        "there is no such route: add /v1 to the base URL (for the OpenAI SDKs it ends in /v1)"
+    } else if ["/v1/images", "/v1/audio", "/v1/files", "/v1/receipts", "/v1/responses"]
+        .iter()
+        .any(|known| path.starts_with(known))
+    {
+        "this gateway does not serve this route yet"
+    } else {
+        "there is no such route"
+    };
+    ApiError::new(Code::NotFound, message).respond(dialect, id)
+}
+
+/// 405, after 401 where a key is due.
+pub(super) async fn method_not_allowed(worker: WorkerData, request: HttpRequest) -> HttpResponse {
+    let id = fresh::request_id(worker.gateway.core.clock.now().wall);
+    if request.path().starts_with("/v1/")
+        && let Err(error) = caller::authenticate(&worker.gateway, &request)
+    {
+        return error.respond(Dialect::Openai, id);
+    }
+    let allowed = if request.method() == actix_web::http::Method::POST { "GET, HEAD" } else { "POST" };
+    let error = ApiError::new(Code::MethodNotAllowed, format!("this route takes {allowed}"));
+    let mut response = error.respond(Dialect::Openai, id);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// A word to whoever opens the address in a browser.
+pub(super) async fn front_page() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(
+        "LMHaven: a prepaid LLM API gateway.\n\nOpenAI SDKs:    base URL of this address with /v1\nAnthropic SDKs: base URL of this address\n",
+    )
+}

@@ -148,6 +148,8 @@ def environment(name: str, url: str, admin: str, simulator: str, key: str) -> di
         "LMHAVEN_SDK_HOME": str(HOME / name.removesuffix("-openai").removesuffix("-anthropic")),
         "PYTHONDONTWRITEBYTECODE": "1",
         "NO_COLOR": "1",
+        # Room for the reason in pytest's summary of failures.
+        "COLUMNS": "240",
     }
 
 

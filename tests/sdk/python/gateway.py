@@ -66,9 +66,9 @@ def exchange(method: str, url: str, body: object = None, token: str | None = Non
     return json.loads(raw) if raw.strip() else None
 
 
-def script(text: str, times: int | None = None, **act: object) -> None:
+def script(case: str, /, times: int | None = None, **act: object) -> None:
     """Tells the simulator how to answer calls whose body contains the text."""
-    exchange("POST", f"{SIMULATOR}/__script", {"marker": text, "times": times, "act": act})
+    exchange("POST", f"{SIMULATOR}/__script", {"marker": case, "times": times, "act": act})
 
 
 def upstream_calls(text: str) -> list[dict]:

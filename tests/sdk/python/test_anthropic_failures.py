@@ -112,10 +112,11 @@ def test_a_failed_retry_is_not_repeated_by_the_sdk(model, streamed, status):
     assert len(upstream_calls(case)) == 2
 
 
+@pytest.mark.parametrize("status", [503, 529])
 @pytest.mark.parametrize("model", ONE_OF_EACH)
-def test_the_sdk_waits_and_retries_where_the_upstream_says_when(model):
+def test_the_sdk_waits_and_retries_where_the_upstream_says_when(model, status):
     case = marker()
-    script(case, times=2, status=503, retry_after="1")
+    script(case, times=2, status=status, retry_after="1")
     raw = PATIENT.messages.with_raw_response.create(**ask(model, case))
     assert raw.parse().stop_reason == "end_turn"
     assert raw.retries_taken == 1

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
+use lmhaven_actors::domain::secret::KEY_PREFIX;
 use lmhaven_simulator::Simulator;
 use serde_json::{Value, json};
 
@@ -47,20 +48,25 @@ pub enum DemoError {
 /// # Errors
 /// [`DemoError`].
 pub async fn run(args: &DemoArgs) -> Result<(), DemoError> {
-    let options = lmhaven_simulator::Options { listen: loopback(0), ..lmhaven_simulator::Options::default() };
+    let options = lmhaven_simulator::Options {
+        listen: loopback(0),
+        latency: lmhaven_simulator::Latency::REALISTIC,
+        ..lmhaven_simulator::Options::default()
+    };
     let simulator = Simulator::start(options).await?;
     let (folder, temporary) = match &args.data_dir {
         Some(folder) => (folder.clone(), false),
         None => (temporary_folder(), true),
     };
-    let admin_token = lmhaven_actors::system::fresh::secret();
-    let text = configuration(args.port, &simulator.url(), &folder, admin_token.expose());
+    let secret = lmhaven_actors::system::fresh::secret();
+    let admin_token = secret.expose().replace(KEY_PREFIX, "admin-");
+    let text = configuration(args.port, &simulator.url(), &folder, &admin_token);
     let config = Config::parse(Some(("demo", &text)), &FixedEnvironment::default()).map_err(DemoError::Config)?;
     let server = Server::start(config).await?;
     let demonstration = Demonstration {
         base: format!("http://{}", server.public_address),
         admin: format!("http://{}/admin/v1", server.admin_address),
-        admin_token: admin_token.expose().to_owned(),
+        admin_token,
         client: reqwest::Client::builder().no_proxy().build()?,
     };
     let key = demonstration.prepare().await?;

@@ -85,6 +85,9 @@ impl Gateway {
 
     /// Waits until requests may be answered; at once but for the first moments of the process.
     pub async fn opened(&self) {
+        if *self.opened.borrow() {
+            return;
+        }
         let mut opened = self.opened.subscribe();
         // The sender lives as long as the gateway.
         let _ = opened.wait_for(|open| *open).await;

@@ -7,6 +7,7 @@
 pub mod anthropic;
 pub mod fault;
 pub mod gemini;
+pub mod json_depth;
 pub mod media_type;
 pub mod openai;
 pub mod quantity;

@@ -1,0 +1,376 @@
+//! One call's life: noted, scripted, authorised, checked, answered, delivered.
+//!
+//! The script speaks first, as an overloaded edge would: a scripted status or hang does not look at the key or the
+//! body. Only a request that is not refused meets the faults of the body.
+
+use crate::{
+    call::{Call, Ending, Usage},
+    chance::Rng,
+    compose,
+    control::{Control, OpenCall},
+    deliver::{self, Manner},
+    dialect::{CacheAsk, Dialect, Frame, Protocol, Refusal, Reply, Request},
+    script::{Fault, Rule, Status},
+    server::Latency,
+    socket::{HungUp, Socket},
+    words::size,
+};
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{StatusCode, header},
+};
+use serde_json::Value;
+use std::time::{Duration, Instant, SystemTime};
+
+const EDGE_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Error 502 (Server Error)!!1</title></head><body><h1>502. \
+                         That’s an error.</h1></body></html>\n";
+
+/// What the worker threads share.
+pub(crate) struct Shared {
+    pub(crate) control: Control,
+    pub(crate) seed: u64,
+    pub(crate) latency: Latency,
+}
+
+/// What the route says about a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Target {
+    pub(crate) model: Option<String>,
+    pub(crate) streams: bool,
+    pub(crate) counts_only: bool,
+}
+
+/// Why a call gets no answer.
+enum Failure {
+    Refused(Refusal),
+    HungUp,
+    /// The socket is broken already; whatever is answered goes nowhere.
+    Broken,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<HungUp> for Failure {
+    fn from(_: HungUp) -> Self {
+        Self::HungUp
+    }
+}
+
+struct Exchange<'a> {
+    dialect: &'a dyn Dialect,
+    shared: &'a Shared,
+    rule: &'a Rule,
+    socket: Socket,
+    rng: Rng,
+    response_id: String,
+}
+
+pub(crate) async fn serve(
+    dialect: &dyn Dialect,
+    target: Target,
+    http: &HttpRequest,
+    body: &[u8],
+    shared: &Shared,
+) -> HttpResponse {
+    let headers: Vec<(String, String)> = http
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    let parsed: Result<Value, String> = serde_json::from_slice(body).map_err(|error| error.to_string());
+    let body_value = parsed.as_ref().unwrap_or(&Value::Null);
+    let request = Request {
+        counts_only: target.counts_only,
+        model: target.model.as_deref(),
+        streams: target.streams,
+        query: http.query_string(),
+        headers: &headers,
+        body: body_value,
+        seed: shared.seed,
+    };
+    let key = dialect.key(&request);
+    let model = target.model.clone().or_else(|| body_value.get("model")?.as_str().map(str::to_owned));
+    let streamed = target.streams || body_value.get("stream").and_then(Value::as_bool).unwrap_or(false);
+    let call = shared.control.open(Call {
+        id: 0,
+        protocol: dialect.protocol(),
+        method: http.method().as_str().to_owned(),
+        path: http.path().to_owned(),
+        query: http.query_string().to_owned(),
+        model: model.clone(),
+        key: key.clone(),
+        headers: headers.clone(),
+        body: body_value.clone(),
+        streamed: streamed && !target.counts_only,
+        started: SystemTime::now(),
+        status: None,
+        events: 0,
+        ending: None,
+        usage: None,
+    });
+    let text = String::from_utf8_lossy(body);
+    let rule = shared.control.take_rule(dialect.protocol(), model.as_deref(), key.as_deref(), &text);
+    let exchange = Exchange {
+        dialect,
+        shared,
+        rule: &rule.unwrap_or_default(),
+        socket: http.conn_data::<Socket>().cloned().unwrap_or_else(Socket::unknown),
+        rng: compose::rng_for(shared.seed, model.as_deref().unwrap_or_default(), body_value),
+        response_id: Rng::new(shared.seed ^ shared.control.response_number()).id(""),
+    };
+    let accepted = key.as_deref().is_some_and(|key| shared.control.accepts(key));
+    let broken = parsed.as_ref().err().cloned();
+    let checked = || {
+        if !accepted {
+            return Err(dialect.bad_key(key.as_deref()));
+        }
+        broken.map_or(Ok(()), |error| Err(dialect.bad_json(&error)))
+    };
+    exchange.run(&request, call, checked).await
+}
+
+impl Exchange<'_> {
+    async fn run(
+        &self,
+        request: &Request<'_>,
+        mut call: OpenCall,
+        checked: impl FnOnce() -> Result<(), Refusal>,
+    ) -> HttpResponse {
+        match self.attempt(request, &mut call, checked).await {
+            Ok(prepared) => self.deliver(prepared, call),
+            Err(Failure::Refused(refusal)) => {
+                call.answered(refusal.status);
+                call.end(Ending::Refused);
+                self.refuse(&refusal)
+            }
+            Err(Failure::HungUp) => {
+                call.end(Ending::HungUp);
+                HttpResponse::ServiceUnavailable().force_close().finish()
+            }
+            Err(Failure::Broken) => {
+                call.end(Ending::Cut);
+                HttpResponse::ServiceUnavailable().force_close().finish()
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        request: &Request<'_>,
+        call: &mut OpenCall,
+        checked: impl FnOnce() -> Result<(), Refusal>,
+    ) -> Result<Prepared, Failure> {
+        let mut rng = self.rng.clone();
+        let Latency { first_byte, jitter, .. } = self.shared.latency;
+        let wait = first_byte + Duration::from_millis(self.rule.delay_ms) + drawn(jitter, &mut rng);
+        if !wait.is_zero() {
+            self.socket.pause(Some(wait)).await?;
+        }
+        self.break_before_headers().await?;
+        if let Some(status) = &self.rule.status {
+            return Err(self.scripted(status).into());
+        }
+        checked()?;
+        let ask = self.dialect.read(request)?;
+        if request.counts_only {
+            call.answered(200);
+            return Ok(Prepared::Whole(self.dialect.count(ask.input_tokens), Usage::default()));
+        }
+        let change = &self.rule.answer;
+        let mut answer = compose::compose(&ask, change, self.rng.clone());
+        let split = self.shared.control.with_cache(|cache| match &ask.cache {
+            CacheAsk::None => crate::cache::Split::default(),
+            CacheAsk::Marked(places) => cache.explicit(places, Instant::now()),
+            CacheAsk::Automatic { prefix, tokens, tokens_min } => crate::cache::Split {
+                read: cache.implicit(*prefix, *tokens, *tokens_min, Instant::now()),
+                ..crate::cache::Split::default()
+            },
+        });
+        answer.usage = compose::usage(&ask, change, split, answer.usage);
+        let created = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let reply = Reply {
+            ask: &ask,
+            answer: &answer,
+            change,
+            seed: self.shared.seed,
+            rng: self.rng.clone(),
+            response_id: self.response_id.clone(),
+            created,
+        };
+        if ask.stream {
+            return Ok(Prepared::Frames(
+                self.dialect.frames(&reply),
+                if ask.as_array { Form::Array } else { Form::Events },
+            ));
+        }
+        if let Some(Fault::ErrorEvent { .. }) = &self.rule.fault {
+            return Err(self.mid_stream_error().into());
+        }
+        Ok(Prepared::Whole(self.dialect.whole(&reply), answer.usage))
+    }
+
+    async fn break_before_headers(&self) -> Result<(), Failure> {
+        match &self.rule.fault {
+            Some(Fault::HangBeforeHeaders { ms }) => Ok(self.socket.pause(ms.map(Duration::from_millis)).await?),
+            Some(Fault::ResetBeforeHeaders) => {
+                self.socket.reset();
+                Err(Failure::Broken)
+            }
+            Some(Fault::CloseBeforeHeaders) => {
+                self.socket.close();
+                Err(Failure::Broken)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn scripted(&self, status: &Status) -> Refusal {
+        let mut refusal = self.dialect.scripted(status);
+        if let Some(message) = &status.message {
+            refusal.message.clone_from(message);
+        }
+        refusal
+    }
+
+    /// The error of a scripted error event: the provider's overload, under another name where the script has one.
+    fn mid_stream_error(&self) -> Refusal {
+        let mut refusal = self.dialect.overloaded();
+        if let Some(Fault::ErrorEvent { error_type, message, .. }) = &self.rule.fault {
+            if let Some(kind) = error_type {
+                refusal.kind = kind.as_str().into();
+            }
+            if let Some(message) = message {
+                refusal.message.clone_from(message);
+            }
+        }
+        refusal
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> HttpResponse {
+        let mut response = self.response(refusal.status);
+        if let Some(Status { retry_after, body, content_type, .. }) = &self.rule.status {
+            if let Some(value) = retry_after {
+                response.insert_header((header::RETRY_AFTER, value.as_str()));
+            }
+            if let Some(body) = body {
+                let own = if body.is_string() { "text/html; charset=UTF-8" } else { "application/json" };
+                response.content_type(content_type.as_deref().unwrap_or(own));
+                return response.body(body.as_str().map_or_else(|| body.to_string(), str::to_owned));
+            }
+        }
+        response.json(self.dialect.error(refusal, &self.response_id))
+    }
+
+    fn deliver(&self, prepared: Prepared, mut call: OpenCall) -> HttpResponse {
+        let mut response = self.response(200);
+        call.answered(200);
+        let fault = &self.rule.fault;
+        if matches!(fault, Some(Fault::Html)) {
+            call.end(Ending::Cut);
+            return response.content_type("text/html; charset=UTF-8").body(EDGE_PAGE);
+        }
+        let in_steps = self.rule.wire.split.is_some() || fault.as_ref().is_some_and(deliver::concerns_body);
+        let (frames, form) = match prepared {
+            Prepared::Whole(value, usage) if in_steps => {
+                (halves(&value.to_string(), usage, fault.as_ref()), Form::Whole)
+            }
+            Prepared::Whole(value, usage) => {
+                call.sent(usage);
+                call.end(Ending::Complete);
+                return response.json(value);
+            }
+            Prepared::Frames(frames, form) => (frames, form),
+        };
+        let manner = self.manner(&frames, form);
+        let steps = deliver::plan(frames, &manner);
+        match form {
+            Form::Events => {
+                response.content_type("text/event-stream; charset=utf-8");
+                response.insert_header((header::CACHE_CONTROL, "no-cache"));
+            }
+            Form::Array | Form::Whole => {
+                response.content_type("application/json");
+            }
+        }
+        response.streaming(deliver::body(steps, call, self.socket.clone()))
+    }
+
+    fn manner(&self, frames: &[Frame], form: Form) -> Manner {
+        let is_event_stream = form == Form::Events;
+        let mut rng = self.rng.clone();
+        let Latency { gap, jitter, .. } = self.shared.latency;
+        let gap = gap + Duration::from_millis(self.rule.gap_ms);
+        let gaps = match form {
+            Form::Whole => Vec::new(),
+            _ if gap.is_zero() && jitter.is_zero() => Vec::new(),
+            // The first event has waited already.
+            Form::Events | Form::Array => {
+                let waits = (1..frames.len()).map(|_| gap + drawn(jitter, &mut rng));
+                std::iter::once(Duration::ZERO).chain(waits).collect()
+            }
+        };
+        Manner {
+            fault: self.rule.fault.clone(),
+            wire: self.rule.wire.clone(),
+            crlf: is_event_stream && self.rule.wire.crlf.unwrap_or(self.dialect.has_crlf()),
+            gaps,
+            error_frame: self.dialect.error_frame(&self.mid_stream_error(), &self.response_id),
+        }
+    }
+
+    fn response(&self, status: u16) -> HttpResponseBuilder {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = HttpResponse::build(status);
+        for (name, value) in self.dialect.headers(&self.response_id) {
+            response.insert_header((name, value));
+        }
+        for (name, value) in &self.rule.headers {
+            response.insert_header((name.as_str(), value.as_str()));
+        }
+        response
+    }
+}
+
+/// An answer ready to be sent.
+enum Prepared {
+    Whole(Value, Usage),
+    Frames(Vec<Frame>, Form),
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Events,
+    Array,
+    Whole,
+}
+
+/// A body that is not streamed, as frames: two halves, so that a fault can strike in the middle, or one piece where
+/// the fault is about its JSON.
+fn halves(body: &str, usage: Usage, fault: Option<&Fault>) -> Vec<Frame> {
+    let frame = |text: &str| Frame { text: text.to_owned(), usage };
+    if matches!(fault, None | Some(Fault::Malformed { .. } | Fault::HangAfterHeaders { .. })) {
+        return vec![frame(body)];
+    }
+    let (first, second) = body.split_at(body.floor_char_boundary(body.len() / 2));
+    vec![frame(first), frame(second)]
+}
+
+fn drawn(jitter: Duration, rng: &mut Rng) -> Duration {
+    let micros = u64::try_from(jitter.as_micros()).unwrap_or(u64::MAX);
+    Duration::from_micros(rng.below(micros.max(size(1))))
+}
+
+impl dyn Dialect + '_ {
+    fn overloaded(&self) -> Refusal {
+        let code = match self.protocol() {
+            Protocol::Anthropic => 529,
+            Protocol::Gemini => 503,
+            Protocol::OpenAi => 500,
+        };
+        self.scripted(&Status { code, ..Status::default() })
+    }
+}

@@ -1,0 +1,131 @@
+//! A client that reads bytes as they come, so that a test sees exactly what the wire carried.
+
+use crate::{Options, Simulator};
+use serde_json::Value;
+use std::{net::SocketAddr, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// How long a test may wait for anything.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) async fn simulator() -> Simulator {
+    Simulator::start(Options { seed: 42, ..Options::default() }).await.unwrap()
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) head: String,
+    /// The chunks of a chunked body, or the whole body.
+    pub(super) chunks: Vec<Vec<u8>>,
+    /// Whether the body ended as its framing says.
+    pub(super) is_whole: bool,
+    /// The error that ended the connection, if it was one.
+    pub(super) error: Option<std::io::ErrorKind>,
+}
+
+impl Response {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.chunks.concat()).unwrap()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.chunks.concat()).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// The JSON of all events, `[DONE]` left out.
+    pub(super) fn events(&self) -> Vec<Value> {
+        let text = self.text();
+        let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
+        data.map(|data| serde_json::from_str(data).unwrap()).collect()
+    }
+
+    pub(super) fn error_message(&self) -> String {
+        self.json()["error"]["message"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// Opens a connection and sends a request on it.
+pub(super) async fn open(address: SocketAddr, path: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut request = format!("POST {path} HTTP/1.1\r\nhost: simulator\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("\r\n");
+    request.push_str(body);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// Reads until the response is whole or the connection ends.
+pub(super) async fn receive(stream: &mut TcpStream) -> Response {
+    let mut bytes = Vec::new();
+    let mut error = None;
+    loop {
+        if let Some(response) = parse(&bytes).filter(|response| response.is_whole) {
+            return response;
+        }
+        let mut buffer = [0; 4096];
+        match tokio::time::timeout(PATIENCE, stream.read(&mut buffer)).await.expect("the simulator went silent") {
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+            Err(broken) => {
+                error = Some(broken.kind());
+                break;
+            }
+        }
+    }
+    let nothing = Response { status: 0, head: String::new(), chunks: Vec::new(), is_whole: false, error: None };
+    Response { error, ..parse(&bytes).unwrap_or(nothing) }
+}
+
+fn parse(bytes: &[u8]) -> Option<Response> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap().to_lowercase();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let mut rest = &bytes[end + 4..];
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map(|it| it.parse().unwrap());
+    if let Some(length) = length {
+        let body = rest.get(..length).unwrap_or(rest).to_vec();
+        let is_whole = body.len() == length;
+        return Some(Response { status, head, chunks: vec![body], is_whole, error: None });
+    }
+    let mut chunks = Vec::new();
+    let is_whole = loop {
+        let Some(line) = rest.windows(2).position(|two| two == b"\r\n") else { break false };
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
+        if size == 0 {
+            break true;
+        }
+        let Some(chunk) = rest.get(line + 2..line + 2 + size) else { break false };
+        chunks.push(chunk.to_vec());
+        rest = rest.get(line + 4 + size..).unwrap_or_default();
+    };
+    Some(Response { status, head, chunks, is_whole, error: None })
+}
+
+pub(super) async fn post(simulator: &Simulator, path: &str, headers: &[(&str, &str)], body: &Value) -> Response {
+    let mut stream = open(simulator.address(), path, headers, &body.to_string()).await;
+    receive(&mut stream).await
+}
+
+pub(super) const ANTHROPIC: &[(&str, &str)] = &[("x-api-key", "sk-ant-1"), ("anthropic-version", "2023-06-01")];
+pub(super) const GEMINI: &[(&str, &str)] = &[("x-goog-api-key", "AIza-1")];
+pub(super) const OPENAI: &[(&str, &str)] = &[("authorization", "Bearer sk-1")];
+
+pub(super) async fn anthropic(simulator: &Simulator, body: &Value) -> Response {
+    post(simulator, "/v1/messages", ANTHROPIC, body).await
+}
+
+pub(super) async fn openai(simulator: &Simulator, body: &Value) -> Response {
+    post(simulator, "/v1/chat/completions", OPENAI, body).await
+}
+
+pub(super) async fn gemini(simulator: &Simulator, operation: &str, body: &Value) -> Response {
+    post(simulator, &format!("/v1beta/models/{operation}"), GEMINI, body).await
+}

@@ -68,6 +68,8 @@ pub(crate) struct Request<'a> {
     pub(crate) query: &'a str,
     pub(crate) headers: &'a [(String, String)],
     pub(crate) body: &'a Value,
+    /// The size of the body as it came.
+    pub(crate) body_bytes: usize,
     pub(crate) seed: u64,
 }
 

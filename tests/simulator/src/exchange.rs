@@ -90,6 +90,7 @@ pub(crate) async fn serve(
         query: http.query_string(),
         headers: &headers,
         body: body_value,
+        body_bytes: body.len(),
         seed: shared.seed,
     };
     let key = dialect.key(&request);

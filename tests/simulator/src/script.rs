@@ -65,8 +65,9 @@ pub struct Status {
     pub content_type: Option<String>,
 }
 
-/// What goes wrong with the connection. Events are counted as frames of the stream, from one; an answer that is not
-/// streamed counts as one event, sent in two halves, so that `after: 1` stops in its middle.
+/// What goes wrong with the connection. Every frame of a stream counts as an event: pings, the usage chunk and
+/// `[DONE]` too. An answer that is not streamed is sent in two halves where it is to break, so that `after: 1` stops in
+/// its middle.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -117,7 +118,8 @@ pub enum Fault {
     },
     /// An HTML page with status 200 and the content type of HTML, as an edge proxy sends it.
     Html,
-    /// An error event of the protocol after so many events, then the end of the body.
+    /// An error event of the protocol after so many events, then the end of the body. An answer that is not streamed
+    /// becomes an error with the provider's status for an overload.
     ErrorEvent {
         /// Events sent before.
         after: u64,

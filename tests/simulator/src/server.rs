@@ -93,6 +93,8 @@ impl Simulator {
             .tcp_nodelay(true)
             .disable_signals()
             .shutdown_timeout(0)
+            // Longer than any client's pool keeps a connection, so that the client is the one to close it.
+            .keep_alive(Duration::from_mins(10))
             .on_connect(|connection, extensions| {
                 if let Some(stream) = connection.downcast_ref::<TcpStream>() {
                     extensions.insert(Socket::of(stream));

@@ -10,29 +10,40 @@
 
 use rustix::net::{Shutdown, connect_unspec, shutdown, sockopt::set_socket_linger};
 use std::{
+    cell::RefCell,
     io,
-    os::fd::{AsFd, OwnedFd},
-    sync::Arc,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    rc::Rc,
     time::Duration,
 };
 use tokio::{io::Interest, net::TcpStream};
 
-/// A duplicate of a connection's descriptor.
+/// A duplicate of a connection's descriptor. Clones share it; all belong to the connection's thread.
 #[derive(Clone, Debug)]
-pub(crate) struct Socket(Option<Arc<OwnedFd>>);
+pub(crate) struct Socket(Rc<RefCell<Duplicate>>);
+
+/// Registered with the reactor only when somebody waits: most connections never wait, and then cost no wake-ups.
+#[derive(Debug)]
+enum Duplicate {
+    Idle(OwnedFd),
+    Watched(Rc<TcpStream>),
+    /// Out of descriptors when the connection opened. It works, but cannot be watched or broken.
+    Missing,
+}
 
 /// The client closed its side.
 #[derive(Debug)]
 pub(crate) struct HungUp;
 
 impl Socket {
-    /// Duplicates the descriptor. Out of descriptors, the connection works but cannot be watched.
+    /// Duplicates the descriptor.
     pub(crate) fn of(connection: &impl AsFd) -> Self {
-        Self(connection.as_fd().try_clone_to_owned().ok().map(Arc::new))
+        let descriptor = connection.as_fd().try_clone_to_owned();
+        Self(Rc::new(RefCell::new(descriptor.map_or(Duplicate::Missing, Duplicate::Idle))))
     }
 
     pub(crate) fn unknown() -> Self {
-        Self(None)
+        Self(Rc::new(RefCell::new(Duplicate::Missing)))
     }
 
     /// Waits so long, for ever with `None`, unless the client hangs up before.
@@ -57,9 +68,7 @@ impl Socket {
     }
 
     async fn watch(&self) -> io::Result<()> {
-        let Some(descriptor) = &self.0 else { return Err(io::ErrorKind::Unsupported.into()) };
-        // A duplicate of its own, since two waits in one reactor may not register the same number.
-        let watched = TcpStream::from_std(std::net::TcpStream::from(descriptor.try_clone()?))?;
+        let watched = self.watched()?;
         loop {
             if watched.ready(Interest::READABLE).await?.is_read_closed() {
                 return Ok(());
@@ -70,21 +79,40 @@ impl Socket {
         }
     }
 
+    fn watched(&self) -> io::Result<Rc<TcpStream>> {
+        let mut duplicate = self.0.borrow_mut();
+        let watched = match std::mem::replace(&mut *duplicate, Duplicate::Missing) {
+            Duplicate::Idle(descriptor) => Rc::new(TcpStream::from_std(descriptor.into())?),
+            Duplicate::Watched(stream) => stream,
+            Duplicate::Missing => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        *duplicate = Duplicate::Watched(Rc::clone(&watched));
+        Ok(watched)
+    }
+
+    fn with_descriptor(&self, work: impl FnOnce(BorrowedFd<'_>)) {
+        match &*self.0.borrow() {
+            Duplicate::Idle(descriptor) => work(descriptor.as_fd()),
+            Duplicate::Watched(stream) => work(stream.as_fd()),
+            Duplicate::Missing => {}
+        }
+    }
+
     /// Resets the connection now.
     pub(crate) fn reset(&self) {
-        if let Some(descriptor) = &self.0 {
+        self.with_descriptor(|descriptor| {
             // Should disconnecting be refused, the last close of the descriptor resets it.
             let lingers = set_socket_linger(descriptor, Some(Duration::ZERO));
             let disconnects = connect_unspec(descriptor);
             debug_assert!(lingers.is_ok() || disconnects.is_ok(), "{lingers:?} {disconnects:?}");
-        }
+        });
     }
 
     /// Closes the connection in both directions now, in an orderly way.
     pub(crate) fn close(&self) {
-        if let Some(descriptor) = &self.0 {
+        self.with_descriptor(|descriptor| {
             // An error means that the connection is gone already, which is what was wanted.
             let _gone = shutdown(descriptor, Shutdown::Both);
-        }
+        });
     }
 }

@@ -1,90 +1,53 @@
-//! Gemini's generateContent: not spoken by this build yet; what asks for it is told so.
+//! The Gemini generateContent dialect, spoken to an upstream only: no client of ours speaks it.
+//!
+//! | side | file |
+//! |---|---|
+//! | our request | `render/` |
+//! | names of tools, both ways | `tool_names` |
+//! | its answer, whole and streamed | `wire`, `reader`, `response`, `stream` |
+//! | its errors | `errors` |
+//!
+//! Everything is pure: the relay sends, waits and charges. Facts and their sources: `wire/gemini.md` and
+//! `wire/translation.md`.
 
-use bytes::Bytes;
+mod errors;
+mod reader;
+mod render;
+mod response;
+mod stream;
+mod tool_names;
+mod wire;
 
-use super::{BodyError, Decoder, Flow, Malformed, StreamFault, Target, UpstreamFault};
-use crate::chat::{Answer, Event, Request};
+pub use errors::fault;
+pub use render::{render, render_count};
+pub use response::{AnswerFault, read_answer, read_count};
+pub use stream::StreamDecoder;
 
-const NOT_YET: Malformed = Malformed { what: "a protocol that this build speaks" };
-
-/// A provider's answer is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AnswerFault {
-    /// It does not follow the protocol.
-    Malformed(Malformed),
-    /// It carries an error.
-    Upstream(UpstreamFault),
-}
-
-fn refused() -> BodyError {
-    BodyError::unsupported("model", "this build does not serve Gemini models yet")
-}
-
-/// The body of a request.
-///
-/// # Errors
-/// Always: not served yet.
-pub fn render(_: &Request, _: &Target<'_>) -> Result<Vec<u8>, BodyError> {
-    Err(refused())
-}
-
-/// The body of a count.
-///
-/// # Errors
-/// Always: not served yet.
-pub fn render_count(_: &Request, _: &Target<'_>) -> Result<Vec<u8>, BodyError> {
-    Err(refused())
-}
-
-/// The answer to a count.
-///
-/// # Errors
-/// Always: not served yet.
-pub const fn read_count(_: &[u8]) -> Result<u64, Malformed> {
-    Err(NOT_YET)
-}
-
-/// Where requests go.
+/// Where answers are made, below the provider's base URL. Without `alt=sse` a stream would be one array.
 pub fn endpoint(upstream_model: &str, streamed: bool) -> String {
-    let verb = if streamed { "streamGenerateContent?alt=sse" } else { "generateContent" };
-    format!("/v1beta/models/{upstream_model}:{verb}")
+    let method = if streamed { "streamGenerateContent?alt=sse" } else { "generateContent" };
+    format!("/v1beta/{}:{method}", resource(upstream_model))
 }
 
-/// Where counts go.
+/// Where tokens are counted.
 pub fn count_endpoint(upstream_model: &str) -> String {
-    format!("/v1beta/models/{upstream_model}:countTokens")
+    format!("/v1beta/{}:countTokens", resource(upstream_model))
 }
 
-/// A whole answer.
-///
-/// # Errors
-/// Always: not served yet.
-pub const fn read_answer(_: &[u8], _: &str, _: &str) -> Result<Answer, AnswerFault> {
-    Err(AnswerFault::Malformed(NOT_YET))
+/// The model as a resource name.
+fn resource(upstream_model: &str) -> String {
+    format!("models/{}", upstream_model.strip_prefix("models/").unwrap_or(upstream_model))
 }
 
-/// What an error answer means.
-pub const fn fault(status: u16, _: &[u8]) -> UpstreamFault {
-    UpstreamFault::Failed { status: Some(status) }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Decodes a stream.
-#[derive(Debug, Default)]
-pub struct StreamDecoder;
-
-impl StreamDecoder {
-    /// A decoder of one stream.
-    pub const fn new(_: &str, _: &str) -> Self {
-        Self
-    }
-}
-
-impl Decoder for StreamDecoder {
-    fn feed(&mut self, _: &Bytes, _: &mut dyn FnMut(Event)) -> Result<Flow, StreamFault> {
-        Err(NOT_YET.into())
-    }
-
-    fn end_of_input(&mut self, _: &mut dyn FnMut(Event)) -> Result<Flow, StreamFault> {
-        Err(NOT_YET.into())
+    #[test]
+    fn endpoints_name_the_model() {
+        let model = "gemini-3.1-pro-preview";
+        assert_eq!(endpoint(model, false), "/v1beta/models/gemini-3.1-pro-preview:generateContent");
+        assert_eq!(endpoint(model, true), "/v1beta/models/gemini-3.1-pro-preview:streamGenerateContent?alt=sse");
+        assert_eq!(count_endpoint("models/x"), "/v1beta/models/x:countTokens");
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn read(request: &Request<'_>) -> Result<Ask, Refusal> {
     if !body.is_object() {
         return Err(invalid("", "Input should be a valid dictionary"));
     }
-    if body.to_string().len() > BODY_BYTES_MAX {
+    if request.body_bytes > BODY_BYTES_MAX {
         return Err(Refusal::new(413, "request_too_large", "Request exceeds the maximum allowed number of bytes."));
     }
     check_keys(request)?;

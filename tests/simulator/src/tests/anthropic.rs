@@ -1,15 +1,10 @@
 //! Messages.
 
-use super::client::{ANTHROPIC, anthropic, post, simulator};
+use super::client::{ANTHROPIC, anthropic, post, simulator, with};
 use serde_json::{Value, json};
 
 fn request(text: &str) -> Value {
     json!({"model": "claude-sonnet-4-6", "max_tokens": 2000, "messages": [{"role": "user", "content": text}]})
-}
-
-fn with(mut body: Value, more: Value) -> Value {
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    body
 }
 
 fn tools() -> Value {

@@ -52,14 +52,22 @@ impl Response {
 /// Opens a connection and sends a request on it.
 pub(super) async fn open(address: SocketAddr, path: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
+    send(&mut stream, path, headers, body).await;
+    stream
+}
+
+pub(super) async fn send(stream: &mut TcpStream, path: &str, headers: &[(&str, &str)], body: &str) {
     let mut request = format!("POST {path} HTTP/1.1\r\nhost: simulator\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        request.extend([name, ": ", value, "\r\n"]);
     }
-    request.push_str("\r\n");
-    request.push_str(body);
-    stream.write_all(request.as_bytes()).await.unwrap();
-    stream
+    stream.write_all(format!("{request}\r\n{body}").as_bytes()).await.unwrap();
+}
+
+pub(super) async fn get(simulator: &Simulator, path: &str) -> Response {
+    let mut stream = TcpStream::connect(simulator.address()).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: simulator\r\n\r\n").as_bytes()).await.unwrap();
+    receive(&mut stream).await
 }
 
 /// Reads until the response is whole or the connection ends.
@@ -95,6 +103,9 @@ fn parse(bytes: &[u8]) -> Option<Response> {
         let is_whole = body.len() == length;
         return Some(Response { status, head, chunks: vec![body], is_whole, error: None });
     }
+    if status == 204 {
+        return Some(Response { status, head, chunks: Vec::new(), is_whole: true, error: None });
+    }
     let mut chunks = Vec::new();
     let is_whole = loop {
         let Some(line) = rest.windows(2).position(|two| two == b"\r\n") else { break false };
@@ -128,4 +139,11 @@ pub(super) async fn openai(simulator: &Simulator, body: &Value) -> Response {
 
 pub(super) async fn gemini(simulator: &Simulator, operation: &str, body: &Value) -> Response {
     post(simulator, &format!("/v1beta/models/{operation}"), GEMINI, body).await
+}
+
+/// The object with more fields, or with other values in them.
+pub(super) fn with(mut body: Value, more: Value) -> Value {
+    let Value::Object(more) = more else { panic!("{more} is no object") };
+    body.as_object_mut().unwrap().extend(more);
+    body
 }

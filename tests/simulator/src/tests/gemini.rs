@@ -1,6 +1,6 @@
 //! `generateContent` and its siblings.
 
-use super::client::{GEMINI, gemini, post, simulator};
+use super::client::{GEMINI, gemini, post, simulator, with};
 use serde_json::{Value, json};
 
 const PLAIN: &str = "gemini-3-flash-preview:generateContent";
@@ -8,11 +8,6 @@ const STREAM: &str = "gemini-3-flash-preview:streamGenerateContent?alt=sse";
 
 fn request(text: &str) -> Value {
     json!({"contents": [{"role": "user", "parts": [{"text": text}]}]})
-}
-
-fn with(mut body: Value, more: Value) -> Value {
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    body
 }
 
 fn tools() -> Value {

@@ -2,5 +2,6 @@
 
 mod anthropic;
 mod client;
+mod faults;
 mod gemini;
 mod openai;

@@ -1,15 +1,11 @@
 //! Chat completions.
 
-use super::client::{openai, post, simulator};
+use super::client::{openai, post, simulator, with};
+use crate::words::size;
 use serde_json::{Value, json};
 
 fn request(text: &str) -> Value {
     json!({"model": "sim-large", "messages": [{"role": "user", "content": text}]})
-}
-
-fn with(mut body: Value, more: Value) -> Value {
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    body
 }
 
 fn tool() -> Value {
@@ -38,7 +34,7 @@ async fn plain_and_streamed_say_the_same() {
     assert_eq!((&last["choices"], &last["usage"]), (&json!([]), &plain["usage"]));
     let call = simulator.control().last_call().unwrap();
     assert_eq!(call.usage.unwrap().output, plain["usage"]["completion_tokens"].as_u64().unwrap());
-    assert_eq!((call.key.as_deref(), call.events as usize), (Some("sk-1"), events.len() + 1));
+    assert_eq!((call.key.as_deref(), call.events), (Some("sk-1"), size(events.len() + 1)));
     simulator.stop().await;
 }
 

@@ -1,0 +1,61 @@
+//! Gemini's stream in our own events.
+//!
+//! There is no end mark: the answer is complete when the connection closes after a finish reason, and
+//! truncated when it closes before. Counts repeat and grow with every event. An error may stand in an
+//! event, or bare, over several lines, before the close.
+
+use bytes::Bytes;
+
+use super::errors::tail_fault;
+use super::reader::Reader;
+use super::wire::WireResponse;
+use crate::adapters::fault::Malformed;
+use crate::adapters::sse::{SseDecoder, SseEvent};
+use crate::adapters::stream::{Flow, StreamFault};
+use crate::adapters::translated::Decoder;
+use crate::chat::Event;
+
+/// Reads a `streamGenerateContent?alt=sse` stream.
+#[derive(Debug)]
+pub struct StreamDecoder {
+    sse: SseDecoder,
+    reader: Reader,
+}
+
+impl StreamDecoder {
+    /// A decoder for an answer of `model`, by our name, whose tool calls get ids made from `id_seed`.
+    pub fn new(model: &str, id_seed: &str) -> Self {
+        Self { sse: SseDecoder::default(), reader: Reader::new(model, id_seed) }
+    }
+}
+
+impl Decoder for StreamDecoder {
+    fn feed(&mut self, chunk: &Bytes, on_event: &mut dyn FnMut(Event)) -> Result<Flow, StreamFault> {
+        let Self { sse, reader } = self;
+        sse.feed(chunk, |event| take(reader, &event, on_event))?;
+        Ok(Flow::More)
+    }
+
+    fn end_of_input(&mut self, on_event: &mut dyn FnMut(Event)) -> Result<Flow, StreamFault> {
+        let mut sse = std::mem::take(&mut self.sse);
+        // The blank line after the last event may be missing.
+        sse.feed(&Bytes::from_static(b"\n\n"), |event| take(&mut self.reader, &event, on_event))?;
+        if let Some(fault) = tail_fault(&sse.into_stray()) {
+            return Err(fault.into());
+        }
+        if self.reader.is_finished() {
+            return Ok(Flow::Complete);
+        }
+        Err(Malformed { what: "a finish reason before the end of the stream" }.into())
+    }
+}
+
+fn take(reader: &mut Reader, event: &SseEvent, on_event: &mut dyn FnMut(Event)) -> Result<(), StreamFault> {
+    // An event may hold several megabytes, and text that JSON does not escape is UTF-8: checked by the parser.
+    let response: WireResponse<'_> =
+        serde_json::from_slice(&event.data).map_err(|_| Malformed { what: "a generateContent event" })?;
+    reader.take(response, on_event)
+}
+
+#[cfg(test)]
+mod tests;

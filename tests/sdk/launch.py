@@ -46,7 +46,16 @@ def suites() -> dict[str, list[str]]:
     """The command of every suite, by name."""
     found = {}
     for name in PYTHON:
-        found[name] = [str(python_of(name)), "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", str(HERE / "python")]
+        found[name] = [
+            str(python_of(name)),
+            "-m",
+            "pytest",
+            "-q",
+            "--tb=short",
+            "-p",
+            "no:cacheprovider",
+            str(HERE / "python"),
+        ]
     for name, packages in NODE.items():
         for family in ("openai", "anthropic"):
             if any(family in package for package in packages):
@@ -172,13 +181,22 @@ def run_suite(name: str, command: list[str]) -> tuple[int, str]:
                     name, f"http://{public}", f"http://{admin}", f"http://{simulator}", customer(f"http://{admin}")
                 )
                 suite = subprocess.run(
-                    command, env=settings, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT, text=True, timeout=SUITE_SECONDS, check=False,
+                    command,
+                    env=settings,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    timeout=SUITE_SECONDS,
+                    check=False,
                 )
             if suite.returncode != 0:
                 return suite.returncode, f"{suite.stdout}\nthe gateway's last lines:\n{gateway_log.read_text()[-3000:]}"
             if gateway.returncode != 0:
-                return 1, f"{suite.stdout}\nthe gateway ended with {gateway.returncode}:\n{gateway_log.read_text()[-3000:]}"
+                return (
+                    1,
+                    f"{suite.stdout}\nthe gateway ended with {gateway.returncode}:\n{gateway_log.read_text()[-3000:]}",
+                )
             return 0, suite.stdout
         except (OSError, RuntimeError, subprocess.TimeoutExpired) as error:
             return 1, f"{name}: {error}\n{getattr(error, 'stdout', None) or ''}"

@@ -3,8 +3,26 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  CITY, CLAUDE, GEMINI, KEY, MODELS, ONE_OF_EACH, PNG, REFUSALS, UNICODE, URL, collect, errorOf, marker, script, sdk,
-  upstreamBody, upstreamCalls, workspaceKey,
+  BREAKS,
+  CITY,
+  CITY_NAME,
+  CLAUDE,
+  GEMINI,
+  KEY,
+  MODELS,
+  ONE_OF_EACH,
+  PNG,
+  REFUSALS,
+  UNICODE,
+  URL,
+  collect,
+  errorOf,
+  marker,
+  script,
+  sdk,
+  upstreamBody,
+  upstreamCalls,
+  workspaceKey,
 } from './gateway.mjs';
 
 const { Anthropic } = sdk('@anthropic-ai/sdk');
@@ -43,10 +61,13 @@ async function finishRoundTrip(asked, name, content, uses) {
 }
 
 for (const model of MODELS) {
-  for (const [where, own] of [['the host', client], ['the host and /v1', doubled]]) {
+  for (const [where, own] of [
+    ['the host', client],
+    ['the host and /v1', doubled],
+  ]) {
     test(`${model}: plain and streaming at ${where}`, async () => {
       const text = marker();
-      await script(text, { text: UNICODE, split: true });
+      await script(text, { answer: { text: UNICODE }, wire: { split: 1 } });
       const { data, response } = await own.messages.create(ask(model, text)).withResponse();
       assert.deepEqual([data.model, data.role, data.stop_reason], [model, 'assistant', 'end_turn']);
       assert.equal(textOf(data), UNICODE);
@@ -65,8 +86,7 @@ for (const model of MODELS) {
     });
 
     test(`${model}: count_tokens at ${where}`, async () => {
-      const count = async (text) =>
-        (await own.messages.countTokens({ model, messages: [user(text)] })).input_tokens;
+      const count = async (text) => (await own.messages.countTokens({ model, messages: [user(text)] })).input_tokens;
       const short = await count('Hello.');
       assert.ok(short > 0 && short < (await count('Hello, and a good many words more. '.repeat(20))));
     });
@@ -97,9 +117,12 @@ for (const model of MODELS) {
             way === 'plain' ? await client.messages.create(asked) : await client.messages.stream(asked).finalMessage();
           assert.equal(message.stop_reason, 'tool_use');
           const uses = usesOf(message);
-          assert.deepEqual(uses.map((use) => use.name), ['get_weather', 'get_time'].slice(0, count));
+          assert.deepEqual(
+            uses.map((use) => use.name),
+            ['get_weather', 'get_time'].slice(0, count),
+          );
           assert.equal(new Set(uses.map((use) => use.id)).size, count);
-          for (const use of uses) assert.deepEqual(use.input, { city: 'Paris' });
+          for (const use of uses) assert.deepEqual(use.input, { city: CITY_NAME });
           const rebuilt = uses.map(({ id, name, input }) => ({ type: 'tool_use', id, name, input }));
           await finishRoundTrip(asked, name, echo === 'echoed' ? message.content : rebuilt, uses);
         });
@@ -110,9 +133,9 @@ for (const model of MODELS) {
   test(`${model}: structured output`, async () => {
     const output_config = { format: { type: 'json_schema', schema: CITY } };
     const asked = ask(model, marker(), { output_config });
-    assert.deepEqual(JSON.parse(textOf(await client.messages.create(asked))), { city: 'Paris' });
-    assert.deepEqual(JSON.parse(textOf(await client.messages.stream(asked).finalMessage())), { city: 'Paris' });
-    assert.deepEqual(JSON.parse(textOf(await client.messages.parse(asked))), { city: 'Paris' });
+    assert.deepEqual(JSON.parse(textOf(await client.messages.create(asked))), { city: CITY_NAME });
+    assert.deepEqual(JSON.parse(textOf(await client.messages.stream(asked).finalMessage())), { city: CITY_NAME });
+    assert.deepEqual(JSON.parse(textOf(await client.messages.parse(asked))), { city: CITY_NAME });
   });
 
   test(`${model}: an image`, async () => {
@@ -149,10 +172,13 @@ test('models', async () => {
 });
 
 const CLASSES = {
-  400: Anthropic.BadRequestError, 401: Anthropic.AuthenticationError,
+  400: Anthropic.BadRequestError,
+  401: Anthropic.AuthenticationError,
   // A class of its own only since 1.0.
   402: Anthropic.PaymentRequiredError ?? Anthropic.APIError,
-  403: Anthropic.PermissionDeniedError, 404: Anthropic.NotFoundError, 429: Anthropic.RateLimitError,
+  403: Anthropic.PermissionDeniedError,
+  404: Anthropic.NotFoundError,
+  429: Anthropic.RateLimitError,
 };
 
 function check(error, status, type, code) {
@@ -203,14 +229,14 @@ for (const model of ONE_OF_EACH) {
 
     test(`${model}: one upstream failure is not seen, ${way}`, async () => {
       const text = marker();
-      await script(text, { status: 503 }, 1);
+      await script(text, { times: 1, status: { code: 503 } });
       assert.ok(await isWhole(await client.messages.create(ask(model, text, { stream }))));
       assert.equal((await upstreamCalls(text)).length, 2);
     });
 
     test(`${model}: a failed retry is not repeated by the SDK, ${way}`, async () => {
       const text = marker();
-      await script(text, { status: 529 });
+      await script(text, { status: { code: 529 } });
       const error = await errorOf(patient.messages.create(ask(model, text, { stream })));
       assert.ok(error instanceof Anthropic.InternalServerError, String(error));
       assert.deepEqual([error.status, error.type], [529, 'overloaded_error']);
@@ -219,16 +245,16 @@ for (const model of ONE_OF_EACH) {
 
     test(`${model}: the SDK waits out an upstream rate limit, ${way}`, async () => {
       const text = marker();
-      await script(text, { status: 429, retry_after: '1' }, 1);
+      await script(text, { times: 1, status: { code: 429, retry_after: '1' } });
       assert.ok(await isWhole(await patient.messages.create(ask(model, text, { stream }))));
       assert.equal((await upstreamCalls(text)).length, 2);
     });
   }
 
-  for (const cut of ['after_events', 'reset_after_events']) {
-    test(`${model}: a stream cut by ${cut} raises`, async () => {
+  for (const [kind, broken] of BREAKS) {
+    test(`${model}: a broken stream (${kind}) raises`, async () => {
       const name = marker();
-      await script(name, { cut: { [cut]: 5 }, events: 12 });
+      await script(name, broken);
       let text = '';
       const error = await errorOf(
         (async () => {
@@ -236,15 +262,15 @@ for (const model of ONE_OF_EACH) {
           for await (const event of stream) text += event.delta?.text ?? '';
         })(),
       );
-      assert.ok(text, 'what came before the cut is delivered');
+      assert.ok(text, 'what came before the break is delivered');
       assert.ok(error instanceof Anthropic.APIError, String(error));
       assert.equal(error.type, 'api_error');
       assert.equal((await upstreamCalls(name)).length, 1);
     });
 
-    test(`${model}: a stream cut by ${cut} raises in the helper`, async () => {
+    test(`${model}: a broken stream (${kind}) raises in the helper`, async () => {
       const name = marker();
-      await script(name, { cut: { [cut]: 5 }, events: 12 });
+      await script(name, broken);
       const error = await errorOf(patient.messages.stream(ask(model, name)).finalMessage());
       assert.ok(error instanceof Anthropic.APIError, String(error));
     });

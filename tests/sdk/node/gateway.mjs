@@ -31,15 +31,23 @@ export const ONE_OF_EACH = ['claude-haiku-4-5', 'gemini-3-flash', 'gpt-sim'];
 export const UNICODE = 'Grüße, 世界 🌍 — e\u0301, line\u2028separator, next\u0085line, tab\tand "quotes" \\ backslash.';
 
 // A red pixel.
-export const PNG =
-  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==';
+export const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==';
 
+// The only value that the tests' schemas allow, so that the simulator's choice of one is known.
+export const CITY_NAME = 'Zürich, 東京';
 export const CITY = {
   type: 'object',
-  properties: { city: { type: 'string' } },
+  properties: { city: { type: 'string', enum: [CITY_NAME] } },
   required: ['city'],
   additionalProperties: false,
 };
+
+// How a stream breaks after five events: the body ends as if it were whole, the connection closes, or it is reset. The
+// gap keeps a reset from overtaking the events before it.
+export const BREAKS = ['cut', 'close', 'reset'].map((kind) => [
+  kind,
+  { fault: { kind, after: 5 }, answer: { pieces: 12 }, gap_ms: 10 },
+]);
 
 // A text that no other test uses: rules and calls at the simulator are found by it.
 export const marker = () => `case-${randomUUID()}`;
@@ -52,9 +60,8 @@ async function exchange(method, url, body, token) {
   return text ? JSON.parse(text) : null;
 }
 
-// Tells the simulator how to answer calls whose body contains the text; `times: null` is every time.
-export const script = (text, act, times = null) =>
-  exchange('POST', `${SIMULATOR}/__script`, { marker: text, times, act });
+// Tells the simulator how to answer calls whose body contains the text; the rest is its own `Rule`.
+export const script = (text, rule) => exchange('POST', `${SIMULATOR}/__script`, { marker: text, ...rule });
 
 // The calls that the simulator got with this text in their body, oldest first.
 export async function upstreamCalls(text) {

@@ -3,8 +3,26 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  CITY, CLAUDE, GEMINI, KEY, MODELS, ONE_OF_EACH, PNG, REFUSALS, UNICODE, URL, collect, errorOf, marker, script, sdk,
-  upstreamBody, upstreamCalls, workspaceKey,
+  BREAKS,
+  CITY,
+  CITY_NAME,
+  CLAUDE,
+  GEMINI,
+  KEY,
+  MODELS,
+  ONE_OF_EACH,
+  PNG,
+  REFUSALS,
+  UNICODE,
+  URL,
+  collect,
+  errorOf,
+  marker,
+  script,
+  sdk,
+  upstreamBody,
+  upstreamCalls,
+  workspaceKey,
 } from './gateway.mjs';
 
 const { OpenAI } = sdk('openai');
@@ -24,7 +42,7 @@ const ask = (model, text, more = {}) => ({ model, messages: [user(text)], max_co
 for (const model of MODELS) {
   test(`${model}: plain`, async () => {
     const text = marker();
-    await script(text, { text: UNICODE });
+    await script(text, { answer: { text: UNICODE } });
     const { data, response } = await client.chat.completions.create(ask(model, text)).withResponse();
     assert.equal(data.model, model);
     assert.equal(data.choices.length, 1);
@@ -40,7 +58,7 @@ for (const model of MODELS) {
 
   test(`${model}: streaming`, async () => {
     const text = marker();
-    await script(text, { text: UNICODE, split: true });
+    await script(text, { answer: { text: UNICODE }, wire: { split: 1 } });
     const asked = ask(model, text, { stream: true, stream_options: { include_usage: true } });
     const chunks = await collect(await client.chat.completions.create(asked));
     const last = chunks.pop();
@@ -78,18 +96,27 @@ for (const model of MODELS) {
           const [{ message, finish_reason }] = answer.choices;
           assert.equal(finish_reason, 'tool_calls');
           const calls = message.tool_calls;
-          assert.deepEqual(calls.map((call) => call.function.name), ['get_weather', 'get_time'].slice(0, count));
+          assert.deepEqual(
+            calls.map((call) => call.function.name),
+            ['get_weather', 'get_time'].slice(0, count),
+          );
           assert.equal(new Set(calls.map((call) => call.id)).size, count);
-          for (const call of calls) assert.deepEqual(JSON.parse(call.function.arguments), { city: 'Paris' });
+          for (const call of calls) assert.deepEqual(JSON.parse(call.function.arguments), { city: CITY_NAME });
 
           const rebuilt = {
             role: 'assistant',
             content: null,
             tool_calls: calls.map(({ id, function: { name, arguments: input } }) => ({
-              id, type: 'function', function: { name, arguments: input },
+              id,
+              type: 'function',
+              function: { name, arguments: input },
             })),
           };
-          const results = calls.map(({ id }, n) => ({ role: 'tool', tool_call_id: id, content: `${name} result ${n}` }));
+          const results = calls.map(({ id }, n) => ({
+            role: 'tool',
+            tool_call_id: id,
+            content: `${name} result ${n}`,
+          }));
           const messages = [user(text), echo === 'echoed' ? message : rebuilt, ...results];
           const final = await client.chat.completions.create({ ...asked, messages });
           assert.equal(final.choices[0].finish_reason, 'stop');
@@ -108,7 +135,7 @@ for (const model of MODELS) {
     const response_format = { type: 'json_schema', json_schema: { name: 'place', strict: true, schema: CITY } };
     const asked = ask(model, marker(), { response_format });
     const plain = await client.chat.completions.create(asked);
-    assert.deepEqual(JSON.parse(plain.choices[0].message.content), { city: 'Paris' });
+    assert.deepEqual(JSON.parse(plain.choices[0].message.content), { city: CITY_NAME });
     const parsed = await helpers(client).parse(asked);
     assert.equal(parsed.choices[0].message.content, plain.choices[0].message.content);
     const streamed = await helpers(client).stream(asked).finalChatCompletion();
@@ -144,8 +171,12 @@ test('models', async () => {
 });
 
 const CLASSES = {
-  400: OpenAI.BadRequestError, 401: OpenAI.AuthenticationError, 402: OpenAI.APIError,
-  403: OpenAI.PermissionDeniedError, 404: OpenAI.NotFoundError, 429: OpenAI.RateLimitError,
+  400: OpenAI.BadRequestError,
+  401: OpenAI.AuthenticationError,
+  402: OpenAI.APIError,
+  403: OpenAI.PermissionDeniedError,
+  404: OpenAI.NotFoundError,
+  429: OpenAI.RateLimitError,
 };
 
 function check(error, status, type, code) {
@@ -195,7 +226,7 @@ for (const model of ONE_OF_EACH) {
 
     test(`${model}: one upstream failure is not seen, ${way}`, async () => {
       const text = marker();
-      await script(text, { status: 529 }, 1);
+      await script(text, { times: 1, status: { code: 529 } });
       const answer = await client.chat.completions.create(ask(model, text, { stream }));
       const last = stream ? (await collect(answer)).at(-1) : answer;
       assert.equal(last.choices[0].finish_reason, 'stop');
@@ -204,7 +235,7 @@ for (const model of ONE_OF_EACH) {
 
     test(`${model}: a failed retry is not repeated by the SDK, ${way}`, async () => {
       const text = marker();
-      await script(text, { status: 500 });
+      await script(text, { status: { code: 500 } });
       const error = await errorOf(patient.chat.completions.create(ask(model, text, { stream })));
       assert.ok(error instanceof OpenAI.InternalServerError, String(error));
       assert.equal(error.status, 500);
@@ -213,7 +244,7 @@ for (const model of ONE_OF_EACH) {
 
     test(`${model}: the SDK waits out an upstream rate limit, ${way}`, async () => {
       const text = marker();
-      await script(text, { status: 429, retry_after: '1' }, 1);
+      await script(text, { times: 1, status: { code: 429, retry_after: '1' } });
       const answer = await patient.chat.completions.create(ask(model, text, { stream }));
       const last = stream ? (await collect(answer)).at(-1) : answer;
       assert.equal(last.choices[0].finish_reason, 'stop');
@@ -221,10 +252,10 @@ for (const model of ONE_OF_EACH) {
     });
   }
 
-  for (const cut of ['after_events', 'reset_after_events']) {
-    test(`${model}: a stream cut by ${cut} raises`, async () => {
+  for (const [kind, broken] of BREAKS) {
+    test(`${model}: a broken stream (${kind}) raises`, async () => {
       const name = marker();
-      await script(name, { cut: { [cut]: 5 }, events: 12 });
+      await script(name, broken);
       let text = '';
       const error = await errorOf(
         (async () => {
@@ -232,15 +263,15 @@ for (const model of ONE_OF_EACH) {
           for await (const chunk of stream) text += chunk.choices[0].delta.content ?? '';
         })(),
       );
-      assert.ok(text, 'what came before the cut is delivered');
+      assert.ok(text, 'what came before the break is delivered');
       assert.ok(error instanceof OpenAI.APIError, String(error));
       assert.equal(error.code, 'upstream_error');
       assert.equal((await upstreamCalls(name)).length, 1);
     });
 
-    test(`${model}: a stream cut by ${cut} raises in the helper`, async () => {
+    test(`${model}: a broken stream (${kind}) raises in the helper`, async () => {
       const name = marker();
-      await script(name, { cut: { [cut]: 5 }, events: 12 });
+      await script(name, broken);
       const error = await errorOf(helpers(patient).stream(ask(model, name)).finalChatCompletion());
       assert.equal(error.code, 'upstream_error');
     });

@@ -35,13 +35,27 @@ PRICES = {
     "gpt-sim": (10, "1.00", "2.00", "1.00", "1.00"),
 }
 
+# The only value that the tests' schemas allow, so that the simulator's choice of one is known.
+CITY_NAME = "Zürich, 東京"
+CITY = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "enum": [CITY_NAME]}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+
+# How a stream breaks after five events: the body ends as if it were whole, the connection closes, or it is reset. The
+# gap keeps a reset from overtaking the events before it.
+BREAKS = {
+    kind: {"fault": {"kind": kind, "after": 5}, "answer": {"pieces": 12}, "gap_ms": 10}
+    for kind in ("cut", "close", "reset")
+}
+
 # A red pixel.
-PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
-)
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
 
 # Two to four bytes per character, combining marks, and the separators that careless line splitters break at.
-UNICODE = "Grüße, 世界 🌍 — e\u0301, line\u2028separator, next\u0085line, tab\tand \"quotes\" \\ backslash."
+UNICODE = 'Grüße, 世界 🌍 — e\u0301, line\u2028separator, next\u0085line, tab\tand "quotes" \\ backslash.'
 
 
 def marker() -> str:
@@ -66,9 +80,9 @@ def exchange(method: str, url: str, body: object = None, token: str | None = Non
     return json.loads(raw) if raw.strip() else None
 
 
-def script(case: str, /, times: int | None = None, **act: object) -> None:
-    """Tells the simulator how to answer calls whose body contains the text."""
-    exchange("POST", f"{SIMULATOR}/__script", {"marker": case, "times": times, "act": act})
+def script(case: str, /, times: int | None = None, **rule: object) -> None:
+    """Tells the simulator how to answer calls whose body contains the text; the rest is its own `Rule`."""
+    exchange("POST", f"{SIMULATOR}/__script", {"marker": case, "times": times, **rule})
 
 
 def upstream_calls(text: str) -> list[dict]:
@@ -82,7 +96,9 @@ def upstream_body(text: str) -> str:
     return json.dumps(upstream_calls(text)[-1]["body"], ensure_ascii=False)
 
 
-def workspace_key(*, verified: bool = True, credit: str | None = "5.00", limits: dict | None = None, **key: object) -> str:
+def workspace_key(
+    *, verified: bool = True, credit: str | None = "5.00", limits: dict | None = None, **key: object
+) -> str:
     """A key of a new workspace."""
     name = marker()
     body = {"name": name, "owner_email": f"{name}@example.com", "email_verified": verified}
@@ -116,5 +132,10 @@ REFUSALS = {
     "no-money": (402, "billing_error", "insufficient_balance", lambda: workspace_key(credit=None)),
     "spent-key": (402, "billing_error", "key_spend_limit", lambda: workspace_key(spend_limit_usd="0.000000001")),
     "unverified": (403, "permission_error", "email_not_verified", lambda: workspace_key(verified=False)),
-    "no-text": (403, "permission_error", "feature_not_enabled", lambda: workspace_key(limits={"features": {"text": False}})),
+    "no-text": (
+        403,
+        "permission_error",
+        "feature_not_enabled",
+        lambda: workspace_key(limits={"features": {"text": False}}),
+    ),
 }

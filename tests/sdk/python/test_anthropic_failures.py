@@ -3,7 +3,7 @@
 import anthropic
 import pytest
 from anthropic import Anthropic
-from gateway import KEY, ONE_OF_EACH, REFUSALS, URL, marker, script, upstream_calls, workspace_key
+from gateway import BREAKS, KEY, ONE_OF_EACH, REFUSALS, URL, marker, script, upstream_calls, workspace_key
 
 CLIENT = Anthropic(base_url=URL, api_key=KEY, max_retries=0, timeout=30)
 PATIENT = CLIENT.with_options(max_retries=2)
@@ -15,7 +15,8 @@ CLASSES = {
 }
 # Older versions have a separate class for 503, which is no InternalServerError.
 SERVER_ERRORS = tuple(
-    getattr(anthropic, name) for name in ("InternalServerError", "ServiceUnavailableError", "OverloadedError")
+    getattr(anthropic, name)
+    for name in ("InternalServerError", "ServiceUnavailableError", "OverloadedError")
     if hasattr(anthropic, name)
 )
 
@@ -92,7 +93,7 @@ def test_rate_limit(streamed):
 @pytest.mark.parametrize("model", ONE_OF_EACH)
 def test_one_upstream_failure_is_not_seen(model, streamed, status):
     case = marker()
-    script(case, times=1, status=status)
+    script(case, times=1, status={"code": status})
     answer = CLIENT.messages.create(**ask(model, case, stream=streamed))
     assert (list(answer)[-1].type == "message_stop") if streamed else answer.stop_reason == "end_turn"
     assert len(upstream_calls(case)) == 2
@@ -103,7 +104,7 @@ def test_one_upstream_failure_is_not_seen(model, streamed, status):
 @pytest.mark.parametrize("model", ONE_OF_EACH)
 def test_a_failed_retry_is_not_repeated_by_the_sdk(model, streamed, status):
     case = marker()
-    script(case, status=status)
+    script(case, status={"code": status})
     with pytest.raises(SERVER_ERRORS) as caught:
         PATIENT.messages.create(**ask(model, case, stream=streamed))
     assert caught.value.status_code == status
@@ -116,7 +117,7 @@ def test_a_failed_retry_is_not_repeated_by_the_sdk(model, streamed, status):
 @pytest.mark.parametrize("model", ONE_OF_EACH)
 def test_the_sdk_waits_and_retries_where_the_upstream_says_when(model, status):
     case = marker()
-    script(case, times=2, status=status, retry_after="1")
+    script(case, times=2, status={"code": status, "retry_after": "1"})
     raw = PATIENT.messages.with_raw_response.create(**ask(model, case))
     assert raw.parse().stop_reason == "end_turn"
     assert raw.retries_taken == 1
@@ -127,7 +128,7 @@ def test_the_sdk_waits_and_retries_where_the_upstream_says_when(model, status):
 @pytest.mark.parametrize("model", ONE_OF_EACH)
 def test_the_sdk_waits_out_an_upstream_rate_limit(model, streamed):
     case = marker()
-    script(case, times=1, status=429, retry_after="1")
+    script(case, times=1, status={"code": 429, "retry_after": "1"})
     raw = PATIENT.messages.with_raw_response.create(**ask(model, case, stream=streamed))
     answer = raw.parse()
     assert (list(answer)[-1].type == "message_stop") if streamed else answer.stop_reason == "end_turn"
@@ -135,24 +136,25 @@ def test_the_sdk_waits_out_an_upstream_rate_limit(model, streamed):
     assert len(upstream_calls(case)) == 2
 
 
-@pytest.mark.parametrize("cut", ["after_events", "reset_after_events"])
+@pytest.mark.parametrize("broken", BREAKS.values(), ids=BREAKS)
 @pytest.mark.parametrize("model", ONE_OF_EACH)
-def test_a_cut_stream_raises(model, cut):
+def test_a_broken_stream_raises(model, broken):
     case = marker()
-    script(case, cut={cut: 5}, events=12)
+    script(case, **broken)
     text = ""
     with pytest.raises(anthropic.APIStatusError) as caught:
         for event in PATIENT.messages.create(**ask(model, case, stream=True)):
             text += event.delta.text if event.type == "content_block_delta" else ""
-    assert text, "what came before the cut is delivered"
+    assert text, "what came before the break is delivered"
     assert caught.value.type == "api_error"
     assert len(upstream_calls(case)) == 1, "nothing is asked twice after the first byte"
 
 
+@pytest.mark.parametrize("broken", BREAKS.values(), ids=BREAKS)
 @pytest.mark.parametrize("model", ONE_OF_EACH)
-def test_a_cut_stream_raises_in_the_helper(model):
+def test_a_broken_stream_raises_in_the_helper(model, broken):
     case = marker()
-    script(case, cut={"after_events": 5}, events=12)
+    script(case, **broken)
     with pytest.raises(anthropic.APIStatusError), PATIENT.messages.stream(**ask(model, case)) as stream:
         stream.get_final_message()
 
@@ -160,16 +162,16 @@ def test_a_cut_stream_raises_in_the_helper(model):
 @pytest.mark.parametrize("model", ONE_OF_EACH)
 def test_an_error_event_in_a_stream_raises(model):
     case = marker()
-    script(case, error_event=5, events=12)
+    script(case, fault={"kind": "error_event", "after": 5}, answer={"pieces": 12})
     with pytest.raises(anthropic.APIStatusError) as caught:
         list(PATIENT.messages.create(**ask(model, case, stream=True)))
     assert caught.value.type in ("api_error", "overloaded_error")
 
 
 @pytest.mark.parametrize("model", ONE_OF_EACH)
-def test_a_cut_answer_is_a_bad_gateway(model):
+def test_a_broken_answer_is_a_bad_gateway(model):
     case = marker()
-    script(case, cut={"reset_after_events": 1})
+    script(case, fault={"kind": "close", "after": 1})
     with pytest.raises(SERVER_ERRORS) as caught:
         CLIENT.messages.create(**ask(model, case))
     check(caught.value, 502, "api_error", "upstream_error")

@@ -2,7 +2,7 @@
 
 import openai
 import pytest
-from gateway import KEY, ONE_OF_EACH, REFUSALS, URL, marker, script, upstream_calls, workspace_key
+from gateway import BREAKS, KEY, ONE_OF_EACH, REFUSALS, URL, marker, script, upstream_calls, workspace_key
 from openai import OpenAI
 
 CLIENT = OpenAI(base_url=f"{URL}/v1", api_key=KEY, max_retries=0, timeout=30)
@@ -85,7 +85,7 @@ def test_rate_limit(streamed):
 @pytest.mark.parametrize("model", ONE_OF_EACH)
 def test_one_upstream_failure_is_not_seen(model, streamed, status):
     case = marker()
-    script(case, times=1, status=status)
+    script(case, times=1, status={"code": status})
     answer = CLIENT.chat.completions.create(**ask(model, case, stream=streamed))
     finish = list(answer)[-1].choices[0].finish_reason if streamed else answer.choices[0].finish_reason
     assert finish == "stop"
@@ -97,7 +97,7 @@ def test_one_upstream_failure_is_not_seen(model, streamed, status):
 @pytest.mark.parametrize("model", ONE_OF_EACH)
 def test_a_failed_retry_is_not_repeated_by_the_sdk(model, streamed, status, seen):
     case = marker()
-    script(case, status=status)
+    script(case, status={"code": status})
     with pytest.raises(openai.InternalServerError) as caught:
         PATIENT.chat.completions.create(**ask(model, case, stream=streamed))
     assert caught.value.status_code == seen
@@ -110,7 +110,7 @@ def test_a_failed_retry_is_not_repeated_by_the_sdk(model, streamed, status, seen
 @pytest.mark.parametrize("model", ONE_OF_EACH)
 def test_the_sdk_waits_and_retries_where_the_upstream_says_when(model, status):
     case = marker()
-    script(case, times=2, status=status, retry_after="1")
+    script(case, times=2, status={"code": status, "retry_after": "1"})
     raw = PATIENT.chat.completions.with_raw_response.create(**ask(model, case))
     assert raw.parse().choices[0].finish_reason == "stop"
     assert raw.retries_taken == 1
@@ -121,7 +121,7 @@ def test_the_sdk_waits_and_retries_where_the_upstream_says_when(model, status):
 @pytest.mark.parametrize("model", ONE_OF_EACH)
 def test_the_sdk_waits_out_an_upstream_rate_limit(model, streamed):
     case = marker()
-    script(case, times=1, status=429, retry_after="1")
+    script(case, times=1, status={"code": 429, "retry_after": "1"})
     raw = PATIENT.chat.completions.with_raw_response.create(**ask(model, case, stream=streamed))
     answer = raw.parse()
     assert (list(answer)[-1] if streamed else answer).choices[0].finish_reason == "stop"
@@ -129,24 +129,25 @@ def test_the_sdk_waits_out_an_upstream_rate_limit(model, streamed):
     assert len(upstream_calls(case)) == 2
 
 
-@pytest.mark.parametrize("cut", ["after_events", "reset_after_events"])
+@pytest.mark.parametrize("broken", BREAKS.values(), ids=BREAKS)
 @pytest.mark.parametrize("model", ONE_OF_EACH)
-def test_a_cut_stream_raises(model, cut):
+def test_a_broken_stream_raises(model, broken):
     case = marker()
-    script(case, cut={cut: 5}, events=12)
+    script(case, **broken)
     text = ""
     with pytest.raises(openai.APIError) as caught:
         for chunk in PATIENT.chat.completions.create(**ask(model, case, stream=True)):
             text += chunk.choices[0].delta.content or ""
-    assert text, "what came before the cut is delivered"
+    assert text, "what came before the break is delivered"
     assert caught.value.code == "upstream_error" and caught.value.message
     assert len(upstream_calls(case)) == 1, "nothing is asked twice after the first byte"
 
 
+@pytest.mark.parametrize("broken", BREAKS.values(), ids=BREAKS)
 @pytest.mark.parametrize("model", ONE_OF_EACH)
-def test_a_cut_stream_raises_in_the_helper(model):
+def test_a_broken_stream_raises_in_the_helper(model, broken):
     case = marker()
-    script(case, cut={"after_events": 5}, events=12)
+    script(case, **broken)
     with pytest.raises(openai.APIError), PATIENT.chat.completions.stream(**ask(model, case)) as stream:
         stream.get_final_completion()
 
@@ -154,16 +155,16 @@ def test_a_cut_stream_raises_in_the_helper(model):
 @pytest.mark.parametrize("model", ONE_OF_EACH)
 def test_an_error_event_in_a_stream_raises(model):
     case = marker()
-    script(case, error_event=5, events=12)
+    script(case, fault={"kind": "error_event", "after": 5}, answer={"pieces": 12})
     with pytest.raises(openai.APIError) as caught:
         list(PATIENT.chat.completions.create(**ask(model, case, stream=True)))
     assert caught.value.code and caught.value.message
 
 
 @pytest.mark.parametrize("model", ONE_OF_EACH)
-def test_a_cut_answer_is_a_bad_gateway(model):
+def test_a_broken_answer_is_a_bad_gateway(model):
     case = marker()
-    script(case, cut={"reset_after_events": 1})
+    script(case, fault={"kind": "close", "after": 1})
     with pytest.raises(openai.InternalServerError) as caught:
         CLIENT.chat.completions.create(**ask(model, case))
     check(caught.value, 502, caught.value.type, "upstream_error")

@@ -52,7 +52,7 @@ async function finishRoundTrip(asked, name, content, uses) {
   const messages = [...asked.messages, { role: 'assistant', content }, user(results)];
   const final = await client.messages.create({ ...asked, messages });
   assert.equal(final.stop_reason, 'end_turn');
-  assert.ok(textOf(final).includes(`${name} result 0`));
+  assert.ok(textOf(final).includes(results.at(-1).content));
   const sent = await upstreamBody(name);
   for (const result of results) assert.ok(sent.includes(result.content));
   if (GEMINI.includes(asked.model)) {
@@ -155,7 +155,7 @@ for (const model of [...CLAUDE, ...GEMINI]) {
         way === 'plain' ? await client.messages.create(asked) : await client.messages.stream(asked).finalMessage();
       const [thought] = message.content;
       assert.equal(thought.type, 'thinking');
-      assert.ok(thought.thinking && thought.signature);
+      assert.ok(thought.thinking && message.content.some((block) => block.signature));
       await finishRoundTrip(asked, name, message.content, usesOf(message));
     });
   }

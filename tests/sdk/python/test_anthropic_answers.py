@@ -149,6 +149,10 @@ def test_the_output_limit_is_said_honestly(model):
     assert (message.stop_reason, message.usage.output_tokens) == ("max_tokens", 3)
 
 
+def signatures_of(message) -> list[str]:
+    return [block.signature for block in message.content if block.type == "thinking" and block.signature]
+
+
 def uses_of(message) -> list:
     return [block for block in message.content if block.type == "tool_use"]
 
@@ -169,7 +173,7 @@ def finish_round_trip(model: str, text: str, case: str, content, uses, **more: o
     messages = [*user(text), {"role": "assistant", "content": content}, {"role": "user", "content": results}]
     answer = CLIENT.messages.create(model=model, messages=messages, tools=TOOLS, max_tokens=2000, **more)
     assert answer.stop_reason == "end_turn"
-    assert f"{case} result 0" in text_of(answer)
+    assert f"{case} result {len(uses) - 1}" in text_of(answer)
     sent = upstream_body(case)
     assert all(f"{case} result {n}" in sent for n in range(len(uses)))
     if model in GEMINI:
@@ -245,7 +249,8 @@ def test_thinking_and_its_signature_make_the_round_trip(model, way):
         with CLIENT.messages.stream(**asked) as stream:
             message = stream.get_final_message()
     thought = message.content[0]
-    assert thought.type == "thinking" and thought.thinking and thought.signature
+    assert thought.type == "thinking" and thought.thinking
+    assert signatures_of(message)
     check_uses(message, 1)
     finish_round_trip(model, text, case, message.content, uses_of(message), **more)
     if model in CLAUDE:
@@ -260,16 +265,31 @@ def test_thinking_and_its_signature_make_the_round_trip(model, way):
         assert replayed["thinking"] == thought.thinking and replayed["signature"]
 
 
+@pytest.mark.parametrize("way", ["plain", "streamed"])
+@pytest.mark.parametrize("model", [*CLAUDE, *GEMINI])
+def test_every_thinking_block_is_signed(model, way):
+    asked = request(model, f"{marker()} What is the weather in Paris?", tools=TOOLS, thinking=THINKING[model])
+    if way == "plain":
+        message = CLIENT.messages.create(**asked)
+    else:
+        with CLIENT.messages.stream(**asked) as stream:
+            message = stream.get_final_message()
+    # Clients leave out a block without a signature, and Anthropic itself never sends one.
+    assert all(block.signature for block in message.content if block.type == "thinking")
+
+
 @pytest.mark.parametrize("model", CLAUDE)
 def test_thinking_of_another_model_is_left_behind(model):
     case = marker()
     with_thoughts = request("gemini-3-flash", f"{case} Think.", thinking=THINKING["gemini-3-flash"])
     message = CLIENT.messages.create(**with_thoughts)
-    assert message.content[0].type == "thinking"
+    signatures = signatures_of(message)
+    assert message.content[0].type == "thinking" and signatures
     messages = [*user(f"{case} Think."), {"role": "assistant", "content": message.content}, *user("Go on.")]
     answer = CLIENT.messages.create(model=model, messages=messages, max_tokens=2000, thinking=THINKING[model])
     assert answer.stop_reason == "end_turn"
-    assert message.content[0].signature not in upstream_body(case)
+    sent = upstream_body(case)
+    assert "Go on." in sent and not any(signature in sent for signature in signatures)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -137,7 +137,8 @@ def test_a_broken_stream_raises(model, broken):
     text = ""
     with pytest.raises(openai.APIError) as caught:
         for chunk in PATIENT.chat.completions.create(**ask(model, case, stream=True)):
-            text += chunk.choices[0].delta.content or ""
+            delta = chunk.choices[0].delta
+            text += (delta.content or "") + (getattr(delta, "reasoning_content", None) or "")
     assert text, "what came before the break is delivered"
     assert caught.value.code == "upstream_error" and caught.value.message
     assert len(upstream_calls(case)) == 1, "nothing is asked twice after the first byte"

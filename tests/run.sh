@@ -6,11 +6,28 @@ export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never} RUST_BACKTRACE=1 INSTA_UPDATE
 
 step() { printf '\n== %s\n' "$*"; }
 
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# Installs the Debian packages that are named, once the lists are there.
+debian() {
+  as_root apt-get -o DPkg::Lock::Timeout=300 update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "$@" </dev/null
+}
+
 step "tools"
 if ! cargo nextest --version >/dev/null 2>&1; then
   cargo install --locked cargo-nextest
 fi
-rustup component list --installed 2>/dev/null | grep -q clippy || rustup component add clippy rustfmt
+cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+
+missing=()
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+command -v node >/dev/null || missing+=(nodejs)
+command -v npm >/dev/null || missing+=(npm)
+if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then missing+=(prometheus); fi
+if [ "${#missing[@]}" -gt 0 ]; then debian "${missing[@]}"; fi
+python3 tests/sdk/environments.py
 
 step "format"
 cargo fmt --all --check
@@ -23,3 +40,7 @@ RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 step "Rust tests"
 cargo nextest run --workspace --locked --no-fail-fast
+
+step "SDK tests"
+cargo build --locked --bin lmhaven
+LMHAVEN_BINARY="${CARGO_TARGET_DIR:-target}/debug/lmhaven" python3 tests/sdk/launch.py

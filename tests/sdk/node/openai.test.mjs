@@ -1,0 +1,248 @@
+// The OpenAI SDK for Node. Run unchanged under every version in `environments.py`.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  CITY, CLAUDE, GEMINI, KEY, MODELS, ONE_OF_EACH, PNG, REFUSALS, UNICODE, URL, collect, errorOf, marker, script, sdk,
+  upstreamBody, upstreamCalls, workspaceKey,
+} from './gateway.mjs';
+
+const { OpenAI } = sdk('openai');
+const options = { baseURL: `${URL}/v1`, apiKey: KEY, maxRetries: 0, timeout: 30_000 };
+const client = new OpenAI(options);
+const patient = new OpenAI({ ...options, maxRetries: 2 });
+// The helpers left the beta namespace with version 5.
+const helpers = (of) => (of.chat.completions.stream ? of.chat.completions : of.beta.chat.completions);
+
+const TOOLS = ['get_weather', 'get_time'].map((name) => ({
+  type: 'function',
+  function: { name, description: `${name} of a city`, parameters: CITY },
+}));
+const user = (content) => ({ role: 'user', content });
+const ask = (model, text, more = {}) => ({ model, messages: [user(text)], max_completion_tokens: 2000, ...more });
+
+for (const model of MODELS) {
+  test(`${model}: plain`, async () => {
+    const text = marker();
+    await script(text, { text: UNICODE });
+    const { data, response } = await client.chat.completions.create(ask(model, text)).withResponse();
+    assert.equal(data.model, model);
+    assert.equal(data.choices.length, 1);
+    assert.equal(data.choices[0].message.role, 'assistant');
+    assert.equal(data.choices[0].message.content, UNICODE);
+    assert.equal(data.choices[0].finish_reason, 'stop');
+    assert.ok(data.usage.prompt_tokens > 0 && data.usage.completion_tokens > 0);
+    assert.match(data._request_id, /^req_/);
+    assert.equal(response.headers.get('request-id'), data._request_id);
+    assert.equal(response.headers.get('lmhaven-model'), model);
+    assert.ok(Number(response.headers.get('lmhaven-cost-usd')) > 0);
+  });
+
+  test(`${model}: streaming`, async () => {
+    const text = marker();
+    await script(text, { text: UNICODE, split: true });
+    const asked = ask(model, text, { stream: true, stream_options: { include_usage: true } });
+    const chunks = await collect(await client.chat.completions.create(asked));
+    const last = chunks.pop();
+    assert.ok(chunks.every((chunk) => chunk.model === model && chunk.choices.length === 1));
+    assert.equal(chunks.map((chunk) => chunk.choices[0].delta.content ?? '').join(''), UNICODE);
+    assert.equal(chunks.at(-1).choices[0].finish_reason, 'stop');
+    assert.deepEqual(last.choices, []);
+    assert.ok(last.usage.completion_tokens > 0 && Number(last.usage.cost_usd) > 0);
+  });
+
+  test(`${model}: stream helper`, async () => {
+    const asked = ask(model, marker());
+    const plain = await client.chat.completions.create(asked);
+    const stream = helpers(client).stream({ ...asked, stream_options: { include_usage: true } });
+    const pieces = [];
+    stream.on('content', (piece) => pieces.push(piece));
+    const final = await stream.finalChatCompletion();
+    assert.ok(pieces.length > 1);
+    assert.equal(final.choices[0].message.content, pieces.join(''));
+    assert.equal(final.choices[0].message.content, plain.choices[0].message.content);
+    assert.equal(final.usage.total_tokens, plain.usage.total_tokens);
+  });
+
+  for (const count of [1, 2]) {
+    for (const way of ['plain', 'streamed']) {
+      for (const echo of ['echoed', 'rebuilt']) {
+        test(`${model}: ${count === 2 ? 'parallel tools' : 'a tool'}, ${way}, ${echo}`, async () => {
+          const name = marker();
+          const text = `${name} What is the weather in Paris? ${count === 2 ? 'parallel' : ''}`;
+          const asked = ask(model, text, { tools: TOOLS });
+          const answer =
+            way === 'plain'
+              ? await client.chat.completions.create(asked)
+              : await helpers(client).stream(asked).finalChatCompletion();
+          const [{ message, finish_reason }] = answer.choices;
+          assert.equal(finish_reason, 'tool_calls');
+          const calls = message.tool_calls;
+          assert.deepEqual(calls.map((call) => call.function.name), ['get_weather', 'get_time'].slice(0, count));
+          assert.equal(new Set(calls.map((call) => call.id)).size, count);
+          for (const call of calls) assert.deepEqual(JSON.parse(call.function.arguments), { city: 'Paris' });
+
+          const rebuilt = {
+            role: 'assistant',
+            content: null,
+            tool_calls: calls.map(({ id, function: { name, arguments: input } }) => ({
+              id, type: 'function', function: { name, arguments: input },
+            })),
+          };
+          const results = calls.map(({ id }, n) => ({ role: 'tool', tool_call_id: id, content: `${name} result ${n}` }));
+          const messages = [user(text), echo === 'echoed' ? message : rebuilt, ...results];
+          const final = await client.chat.completions.create({ ...asked, messages });
+          assert.equal(final.choices[0].finish_reason, 'stop');
+          assert.ok(final.choices[0].message.content.includes(`${name} result 0`));
+          const sent = await upstreamBody(name);
+          for (const { content } of results) assert.ok(sent.includes(content));
+          if (GEMINI.includes(model)) {
+            assert.ok(sent.includes('thoughtSignature') && !sent.includes('skip_thought_signature_validator'));
+          }
+        });
+      }
+    }
+  }
+
+  test(`${model}: structured output`, async () => {
+    const response_format = { type: 'json_schema', json_schema: { name: 'place', strict: true, schema: CITY } };
+    const asked = ask(model, marker(), { response_format });
+    const plain = await client.chat.completions.create(asked);
+    assert.deepEqual(JSON.parse(plain.choices[0].message.content), { city: 'Paris' });
+    const parsed = await helpers(client).parse(asked);
+    assert.equal(parsed.choices[0].message.content, plain.choices[0].message.content);
+    const streamed = await helpers(client).stream(asked).finalChatCompletion();
+    assert.equal(streamed.choices[0].message.content, plain.choices[0].message.content);
+  });
+
+  test(`${model}: an image`, async () => {
+    const name = marker();
+    const image = { type: 'image_url', image_url: { url: `data:image/png;base64,${PNG}` } };
+    const answer = await client.chat.completions.create(ask(model, [{ type: 'text', text: name }, image]));
+    assert.ok(answer.choices[0].message.content);
+    assert.ok((await upstreamBody(name)).includes(PNG));
+  });
+}
+
+for (const model of [...CLAUDE, ...GEMINI]) {
+  test(`${model}: reasoning is shown beside the answer`, async () => {
+    const asked = ask(model, marker(), { reasoning_effort: 'low' });
+    const { message } = (await client.chat.completions.create(asked)).choices[0];
+    assert.ok(message.content && message.reasoning_content);
+    const chunks = await collect(await client.chat.completions.create({ ...asked, stream: true }));
+    const shown = chunks.map((chunk) => chunk.choices[0].delta.reasoning_content ?? '').join('');
+    assert.equal(shown, message.reasoning_content);
+  });
+}
+
+test('models', async () => {
+  const listed = (await collect(client.models.list())).map((model) => model.id);
+  for (const model of MODELS) {
+    assert.ok(listed.includes(model));
+    assert.equal((await client.models.retrieve(model)).id, model);
+  }
+});
+
+const CLASSES = {
+  400: OpenAI.BadRequestError, 401: OpenAI.AuthenticationError, 402: OpenAI.APIError,
+  403: OpenAI.PermissionDeniedError, 404: OpenAI.NotFoundError, 429: OpenAI.RateLimitError,
+};
+
+function check(error, status, type, code) {
+  assert.ok(error instanceof CLASSES[status], String(error));
+  assert.deepEqual([error.status, error.type, error.code], [status, type, code]);
+  assert.match(error.requestID ?? error.request_id, /^req_/);
+}
+
+for (const [name, status, type, code, keyOf] of REFUSALS) {
+  test(`refused: ${name}`, async () => {
+    const text = marker();
+    const refused = new OpenAI({ ...options, maxRetries: 2, apiKey: await keyOf() });
+    for (const stream of [false, true]) {
+      const asked = ask('claude-haiku-4-5', text, { stream });
+      check(await errorOf(refused.chat.completions.create(asked)), status, type, code);
+    }
+    assert.deepEqual(await upstreamCalls(text), []);
+  });
+}
+
+test('an unknown model', async () => {
+  const error = await errorOf(client.chat.completions.create(ask('no-such-model', marker())));
+  check(error, 404, 'not_found_error', 'model_not_found');
+  check(await errorOf(client.models.retrieve('no-such-model')), 404, 'not_found_error', 'model_not_found');
+});
+
+test('a parameter that the model lacks', async () => {
+  const error = await errorOf(client.chat.completions.create(ask('claude-haiku-4-5', marker(), { n: 2 })));
+  check(error, 400, 'invalid_request_error', 'unsupported_parameter');
+  assert.equal(error.param, 'n');
+});
+
+test('the rate limit', async () => {
+  const limited = new OpenAI({ ...options, apiKey: await workspaceKey({ limits: { requests_per_minute: 1 } }) });
+  await limited.chat.completions.create(ask('gpt-sim', marker()));
+  const error = await errorOf(limited.chat.completions.create(ask('gpt-sim', marker())));
+  check(error, 429, 'rate_limit_error', 'rate_limit_exceeded');
+  // Plain headers up to version 4.
+  const header = (name) => Number(error.headers.get?.(name) ?? error.headers[name]);
+  assert.ok(header('retry-after') >= 1 && header('retry-after') <= 60);
+  assert.equal(header('retry-after'), Math.ceil(header('retry-after-ms') / 1000));
+});
+
+for (const model of ONE_OF_EACH) {
+  for (const stream of [false, true]) {
+    const way = stream ? 'streamed' : 'plain';
+
+    test(`${model}: one upstream failure is not seen, ${way}`, async () => {
+      const text = marker();
+      await script(text, { status: 529 }, 1);
+      const answer = await client.chat.completions.create(ask(model, text, { stream }));
+      const last = stream ? (await collect(answer)).at(-1) : answer;
+      assert.equal(last.choices[0].finish_reason, 'stop');
+      assert.equal((await upstreamCalls(text)).length, 2);
+    });
+
+    test(`${model}: a failed retry is not repeated by the SDK, ${way}`, async () => {
+      const text = marker();
+      await script(text, { status: 500 });
+      const error = await errorOf(patient.chat.completions.create(ask(model, text, { stream })));
+      assert.ok(error instanceof OpenAI.InternalServerError, String(error));
+      assert.equal(error.status, 500);
+      assert.equal((await upstreamCalls(text)).length, 2);
+    });
+
+    test(`${model}: the SDK waits out an upstream rate limit, ${way}`, async () => {
+      const text = marker();
+      await script(text, { status: 429, retry_after: '1' }, 1);
+      const answer = await patient.chat.completions.create(ask(model, text, { stream }));
+      const last = stream ? (await collect(answer)).at(-1) : answer;
+      assert.equal(last.choices[0].finish_reason, 'stop');
+      assert.equal((await upstreamCalls(text)).length, 2);
+    });
+  }
+
+  for (const cut of ['after_events', 'reset_after_events']) {
+    test(`${model}: a stream cut by ${cut} raises`, async () => {
+      const name = marker();
+      await script(name, { cut: { [cut]: 5 }, events: 12 });
+      let text = '';
+      const error = await errorOf(
+        (async () => {
+          const stream = await patient.chat.completions.create(ask(model, name, { stream: true }));
+          for await (const chunk of stream) text += chunk.choices[0].delta.content ?? '';
+        })(),
+      );
+      assert.ok(text, 'what came before the cut is delivered');
+      assert.ok(error instanceof OpenAI.APIError, String(error));
+      assert.equal(error.code, 'upstream_error');
+      assert.equal((await upstreamCalls(name)).length, 1);
+    });
+
+    test(`${model}: a stream cut by ${cut} raises in the helper`, async () => {
+      const name = marker();
+      await script(name, { cut: { [cut]: 5 }, events: 12 });
+      const error = await errorOf(helpers(patient).stream(ask(model, name)).finalChatCompletion());
+      assert.equal(error.code, 'upstream_error');
+    });
+  }
+}

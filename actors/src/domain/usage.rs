@@ -83,12 +83,17 @@ impl Usage {
         self
     }
 
-    /// Per bucket the larger of the two: right whether a provider reports cumulatively or in parts.
+    /// The two reports of one request as one: right whether a provider reports cumulatively or in parts.
+    ///
+    /// A prompt is counted as a whole: where the other report covers as much of it, its split is taken, since
+    /// tokens that turn out to be cached must not stay in another bucket as well. Of the output the larger.
     #[must_use]
     pub fn merged_max(mut self, other: &Self) -> Self {
-        for (mine, theirs) in self.quantities.iter_mut().zip(other.quantities) {
-            *mine = (*mine).max(theirs);
+        let output = self.get(Bucket::Output).max(other.get(Bucket::Output));
+        if other.prompt() >= self.prompt() {
+            self.quantities = other.quantities;
         }
+        self.set(Bucket::Output, output);
         self.reasoning = self.reasoning.max(other.reasoning);
         self.estimated |= other.estimated;
         self
@@ -189,5 +194,13 @@ mod tests {
         let end = Usage::default().with(Bucket::Output, 40);
         assert_eq!(start.merged_max(&end).get(Bucket::Output), 40);
         assert_eq!(start.merged_max(&end).prompt(), 9);
+    }
+
+    #[test]
+    fn tokens_that_turn_out_to_be_cached_are_counted_once() {
+        let first = Usage::default().with(Bucket::Input, 100).with(Bucket::Output, 1);
+        let last = Usage::default().with(Bucket::Input, 60).with(Bucket::CacheRead, 40).with(Bucket::Output, 9);
+        assert_eq!(first.merged_max(&last), last);
+        assert_eq!(first.merged_max(&last).prompt(), 100);
     }
 }

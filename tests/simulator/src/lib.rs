@@ -5,8 +5,8 @@
 //! It shares no code with the gateway's adapters, so that it cannot share their mistakes.
 //!
 //! A request goes through [`server`] (routes) to `exchange` (one call's life): the protocol's folder checks it,
-//! `compose` makes the answer, the protocol writes it down, `deliver` sends it with the faults that the `script` asks
-//! for. `control` holds the script and the memory of calls.
+//! `compose` makes the answer, the protocol writes it down, `respond` and `deliver` send it with the faults that the
+//! `script` asks for. `control` holds the script and the memory of calls.
 
 mod anthropic;
 mod cache;
@@ -21,6 +21,7 @@ mod exchange;
 mod gemini;
 mod json;
 mod openai;
+mod respond;
 mod script;
 pub mod server;
 mod socket;

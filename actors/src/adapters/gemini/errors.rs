@@ -220,7 +220,7 @@ mod tests {
 
     use super::*;
 
-    fn body(code: u16, status: &str, message: &str, details: Value) -> Vec<u8> {
+    fn body(code: u16, status: &str, message: &str, details: &Value) -> Vec<u8> {
         json!({"error": {"code": code, "status": status, "message": message, "details": details}}).to_string().into()
     }
 
@@ -263,7 +263,7 @@ mod tests {
         ]
         .into_iter()
         .map(|(code, status, message, details)| {
-            let body = body(code, status, message, details);
+            let body = body(code, status, message, &details);
             let array = [b"[", body.as_slice(), b"\n]"].concat();
             assert_eq!(fault(code, &array), fault(code, &body), "an array of one is the same");
             let error = error_in(&body).unwrap().to_string();

@@ -7,16 +7,20 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::errors::event_fault;
+use super::errors::{event_fault, tail_fault};
 use super::tool_names;
-use super::wire::{WireCall, WirePart, WireResponse, finish_reason};
+use super::wire::{WireCall, WirePart, WireResponse, WireUsage, finish_reason};
 use crate::adapters::fault::Malformed;
 use crate::adapters::json_depth;
+use crate::adapters::quantity::estimated_tokens;
 use crate::adapters::stream::StreamFault;
 use crate::chat::{Dialect, Event, FinishReason, Origin, Signature};
+use crate::domain::usage::{Bucket, Usage};
 
 /// How deep arguments may nest: what every parser after us takes.
 const ARGUMENTS_DEPTH_MAX: usize = 100;
+
+const NO_RESPONSE: Malformed = Malformed { what: "a generateContent response" };
 
 /// What has been read so far.
 #[derive(Debug)]
@@ -25,6 +29,9 @@ pub(super) struct Reader {
     id_seed: String,
     calls: u64,
     started: bool,
+    usage: WireUsage,
+    /// UTF-8 bytes of text and calls, without thoughts.
+    answer_bytes: u64,
     /// Gemini's own word for why it ended.
     finish: Option<String>,
     /// What was told to the caller last.
@@ -35,15 +42,28 @@ impl Reader {
     /// For an answer of `model`, by our name; ids of tool calls are made from `id_seed`.
     pub(super) fn new(model: &str, id_seed: &str) -> Self {
         let origin = Origin { protocol: Dialect::Gemini, model: Arc::from(model) };
-        Self { origin, id_seed: id_seed.to_owned(), calls: 0, started: false, finish: None, told: None }
+        Self {
+            origin,
+            id_seed: id_seed.to_owned(),
+            calls: 0,
+            started: false,
+            usage: WireUsage::default(),
+            answer_bytes: 0,
+            finish: None,
+            told: None,
+        }
+    }
+
+    /// Takes the text of one response. An error may come in an array.
+    pub(super) fn read(&mut self, json: &[u8], on_event: &mut dyn FnMut(Event)) -> Result<(), StreamFault> {
+        match serde_json::from_slice(json) {
+            Ok(response) => self.take(response, on_event),
+            Err(_) => Err(tail_fault(json).map_or(StreamFault::Malformed(NO_RESPONSE), StreamFault::Upstream)),
+        }
     }
 
     /// Takes one response and hands over what it says. Counts come before a fault, so that they are known.
-    pub(super) fn take(
-        &mut self,
-        response: WireResponse<'_>,
-        on_event: &mut dyn FnMut(Event),
-    ) -> Result<(), StreamFault> {
+    fn take(&mut self, response: WireResponse<'_>, on_event: &mut dyn FnMut(Event)) -> Result<(), StreamFault> {
         if let Some(error) = response.error {
             return Err(event_fault(error.get().as_bytes()).into());
         }
@@ -63,14 +83,33 @@ impl Reader {
                 self.finish = Some(reason);
             }
         }
-        if let Some(usage) = response.usage_metadata {
-            on_event(Event::Usage(usage.buckets()));
-        }
         let blocked = response.prompt_feedback.and_then(|feedback| feedback.block_reason);
         if blocked.is_some() && !has_candidate && self.finish.is_none() {
             self.finish = Some("PROHIBITED_CONTENT".to_owned());
         }
+        if let Some(usage) = response.usage_metadata {
+            self.usage.update(usage);
+            if self.usage.has_prompt() {
+                on_event(Event::Usage(self.buckets()));
+            }
+        }
         self.tell_finish(on_event)
+    }
+
+    /// The counts so far. An answer that ended without a count of its text is estimated and marked, since a
+    /// finished answer's report is taken as final.
+    fn buckets(&self) -> Usage {
+        let mut usage = self.usage.buckets();
+        if self.finish.is_some() && self.answer_bytes > 0 && !self.usage.has_answer() {
+            let estimate = estimated_tokens(self.answer_bytes);
+            usage.set(Bucket::Output, usage.get(Bucket::Output).saturating_add(estimate));
+            usage.estimated = true;
+        }
+        usage
+    }
+
+    fn delivered(&mut self, bytes: usize) {
+        self.answer_bytes = self.answer_bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
     /// Whether Gemini said why it ended.
@@ -96,7 +135,12 @@ impl Reader {
             return self.call(call, signature, on_event);
         }
         if let Some(text) = part.text.filter(|text| !text.is_empty()) {
-            on_event(if part.thought == Some(true) { Event::Thinking(text) } else { Event::Text(text) });
+            if part.thought == Some(true) {
+                on_event(Event::Thinking(text));
+            } else {
+                self.delivered(text.len());
+                on_event(Event::Text(text));
+            }
         }
         if let Some(signature) = signature {
             on_event(Event::ThinkingSignature(signature));
@@ -117,6 +161,7 @@ impl Reader {
         let arguments = arguments(call.args)?;
         let id = format!("call_{}_{}", self.id_seed, self.calls);
         self.calls += 1;
+        self.delivered(name.len() + arguments.map_or(0, str::len));
         on_event(Event::ToolCall { id, name: tool_names::restored(&name).to_owned(), signature });
         if let Some(arguments) = arguments {
             on_event(Event::ToolArguments(arguments.to_owned()));

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::reader::Reader;
-use super::wire::{Count, WireResponse};
+use super::wire::Count;
 use crate::adapters::fault::{Malformed, UpstreamFault};
 use crate::adapters::stream::StreamFault;
 use crate::chat::{Answer, Event, FinishReason, Part};
@@ -37,11 +37,9 @@ impl From<StreamFault> for AnswerFault {
 /// [`AnswerFault::Malformed`] for anything but an answer that gives its finish reason, and
 /// [`AnswerFault::Upstream`] where it holds an error or a function call that the model gave up on.
 pub fn read_answer(bytes: &[u8], model: &str, id_seed: &str) -> Result<Answer, AnswerFault> {
-    let response: WireResponse<'_> =
-        serde_json::from_slice(bytes).map_err(|_| Malformed { what: "a generateContent answer" })?;
     let mut reader = Reader::new(model, id_seed);
     let mut joined = Joined::default();
-    reader.take(response, &mut |event| joined.take(event))?;
+    reader.read(bytes, &mut |event| joined.take(event))?;
     let Some(finish) = joined.finish else {
         return Err(Malformed { what: "a finish reason" }.into());
     };

@@ -8,9 +8,8 @@ use bytes::Bytes;
 
 use super::errors::tail_fault;
 use super::reader::Reader;
-use super::wire::WireResponse;
 use crate::adapters::fault::Malformed;
-use crate::adapters::sse::{SseDecoder, SseEvent};
+use crate::adapters::sse::SseDecoder;
 use crate::adapters::stream::{Flow, StreamFault};
 use crate::adapters::translated::Decoder;
 use crate::chat::Event;
@@ -32,14 +31,14 @@ impl StreamDecoder {
 impl Decoder for StreamDecoder {
     fn feed(&mut self, chunk: &Bytes, on_event: &mut dyn FnMut(Event)) -> Result<Flow, StreamFault> {
         let Self { sse, reader } = self;
-        sse.feed(chunk, |event| take(reader, &event, on_event))?;
+        sse.feed(chunk, |event| reader.read(&event.data, on_event))?;
         Ok(Flow::More)
     }
 
     fn end_of_input(&mut self, on_event: &mut dyn FnMut(Event)) -> Result<Flow, StreamFault> {
         let mut sse = std::mem::take(&mut self.sse);
         // The blank line after the last event may be missing.
-        sse.feed(&Bytes::from_static(b"\n\n"), |event| take(&mut self.reader, &event, on_event))?;
+        sse.feed(&Bytes::from_static(b"\n\n"), |event| self.reader.read(&event.data, on_event))?;
         if let Some(fault) = tail_fault(&sse.into_stray()) {
             return Err(fault.into());
         }
@@ -48,13 +47,6 @@ impl Decoder for StreamDecoder {
         }
         Err(Malformed { what: "a finish reason before the end of the stream" }.into())
     }
-}
-
-fn take(reader: &mut Reader, event: &SseEvent, on_event: &mut dyn FnMut(Event)) -> Result<(), StreamFault> {
-    // An event may hold several megabytes, and text that JSON does not escape is UTF-8: checked by the parser.
-    let response: WireResponse<'_> =
-        serde_json::from_slice(&event.data).map_err(|_| Malformed { what: "a generateContent event" })?;
-    reader.take(response, on_event)
 }
 
 #[cfg(test)]

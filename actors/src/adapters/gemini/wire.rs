@@ -103,6 +103,27 @@ struct ModalityCount {
 }
 
 impl WireUsage {
+    /// Takes what a later report says. It repeats what came before or leaves it out, and never takes it back.
+    pub(super) fn update(&mut self, later: Self) {
+        self.prompt_token_count = later.prompt_token_count.or(self.prompt_token_count);
+        self.cached_content_token_count = later.cached_content_token_count.or(self.cached_content_token_count);
+        self.candidates_token_count = later.candidates_token_count.or(self.candidates_token_count);
+        self.thoughts_token_count = later.thoughts_token_count.or(self.thoughts_token_count);
+        self.tool_use_prompt_token_count = later.tool_use_prompt_token_count.or(self.tool_use_prompt_token_count);
+        self.prompt_tokens_details = later.prompt_tokens_details.or(self.prompt_tokens_details.take());
+        self.cache_tokens_details = later.cache_tokens_details.or(self.cache_tokens_details.take());
+    }
+
+    /// The prompt was counted: no prompt is empty, so without this nothing is reported at all.
+    pub(super) fn has_prompt(&self) -> bool {
+        self.prompt_token_count.is_some()
+    }
+
+    /// The answer without its thoughts was counted.
+    pub(super) fn has_answer(&self) -> bool {
+        self.candidates_token_count.is_some()
+    }
+
     /// The disjoint buckets. The prompt includes what was cached and what was audio, and audio that was
     /// cached stands in both lists: it is charged as cached.
     pub(super) fn buckets(&self) -> Usage {

@@ -225,7 +225,11 @@ fn url_media_type(url: &str) -> Option<&'static str> {
     if !scheme.eq_ignore_ascii_case(HTTPS) {
         return None;
     }
-    let path = url.get(HTTPS.len()..)?.split(['?', '#']).next()?.split_once('/')?.1;
+    let (authority, path) = url.get(HTTPS.len()..)?.split(['?', '#']).next()?.split_once('/')?;
+    // Files kept at the provider belong to our project, and so to whichever caller put them there.
+    if authority.to_ascii_lowercase().contains("generativelanguage") {
+        return None;
+    }
     let (_, extension) = path.rsplit('/').next()?.rsplit_once('.')?;
     Some(match extension.to_ascii_lowercase().as_str() {
         "png" => "image/png",

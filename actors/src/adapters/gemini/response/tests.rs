@@ -26,8 +26,22 @@ fn a_candidate_may_have_no_content_and_an_answer_no_usage() {
         let answer = read(&format!(r#"{{"candidates":[{{"finishReason":"MAX_TOKENS"{content}}}]}}"#)).unwrap();
         assert_eq!((answer.finish, answer.parts.len(), answer.usage), (FinishReason::Length, 0, None), "{content}");
     }
-    let zero = read(r#"{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{}}"#).unwrap();
-    assert_eq!(zero.usage, Some(Usage::default()), "a report of nothing is a report");
+}
+
+#[test]
+fn what_was_not_counted_is_missing_or_estimated_and_never_free() {
+    let usage = |usage: &str| {
+        let candidates =
+            r#"[{"content":{"parts":[{"text":"hm","thought":true},{"text":"12345"}]},"finishReason":"STOP"}]"#;
+        read(&format!(r#"{{"candidates":{candidates},"usageMetadata":{usage}}}"#)).unwrap().usage
+    };
+    assert_eq!(usage("{}"), None);
+    assert_eq!(usage(r#"{"candidatesTokenCount":7}"#), None, "half a report would charge half");
+    let counted = Usage::default().with(Bucket::Input, 3);
+    assert_eq!(usage(r#"{"promptTokenCount":3,"candidatesTokenCount":0}"#), Some(counted), "zero is a report");
+    let mut estimated = counted.with(Bucket::Output, 11);
+    (estimated.reasoning, estimated.estimated) = (9, true);
+    assert_eq!(usage(r#"{"promptTokenCount":3,"thoughtsTokenCount":9}"#), Some(estimated));
 }
 
 #[test]
@@ -46,8 +60,9 @@ fn only_stop_becomes_tool_calls() {
 
 #[test]
 fn an_error_under_status_200_keeps_its_meaning() {
-    let body = r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"x"}}"#;
-    assert_eq!(read(body), Err(AnswerFault::Upstream(UpstreamFault::RateLimited { retry_after_millis: None })));
+    let error = r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"x"}}"#;
+    let limited = AnswerFault::Upstream(UpstreamFault::RateLimited { retry_after_millis: None });
+    assert_eq!([read(error), read(&format!("[{error}]"))], [Err(limited.clone()), Err(limited)]);
 }
 
 #[test]

@@ -99,6 +99,19 @@ fn counts_come_before_the_fault_that_ends_a_stream() {
 }
 
 #[test]
+fn repeated_counts_are_never_added_and_a_late_cache_count_moves_tokens() {
+    let with = |candidate: &str, usage: &str| {
+        format!("data: {{\"candidates\":[{{{candidate}}}],\"usageMetadata\":{usage}}}\n\n")
+    };
+    let text = r#""content":{"parts":[{"text":"a"}]}"#;
+    let first = with(text, r#"{"promptTokenCount":100,"candidatesTokenCount":2}"#);
+    let last = with(r#""finishReason":"STOP""#, r#"{"promptTokenCount":100,"cachedContentTokenCount":40}"#);
+    let usage = joined(decode_all(&format!("{first}{first}{last}")).0).usage.unwrap();
+    let expected = [(Bucket::Input, 60), (Bucket::Output, 2), (Bucket::CacheRead, 40)];
+    assert_eq!(usage.iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn calls_of_any_chunk_decide_and_only_stop_is_overridden() {
     let call = "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\"}}]}}]}\n\n";
     let finish = |reason: &str| format!("data: {{\"candidates\":[{{\"finishReason\":\"{reason}\"}}]}}\n\n");
@@ -117,6 +130,7 @@ fn errors_keep_their_meaning_wherever_they_stand() {
     for stream in [
         format!("data: {error}\n\n"),
         format!("data: {error}"),
+        format!("data: [{error}]\n\n"),
         error.to_owned(),
         format!("{error}\r\n"),
         format!("[{error}\n]\n"),

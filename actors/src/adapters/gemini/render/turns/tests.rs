@@ -129,6 +129,7 @@ fn media_are_data_or_an_address_with_a_known_ending() {
         "https://example.com/a.svg",
         "http://example.com/a.png",
         "gs://bucket/a.png",
+        "https://GenerativeLanguage.googleapis.com/v1beta/files/abc.png",
         "",
     ] {
         let turn = user(vec![media(MediaKind::Image, "", url(address), None)]);

@@ -1,7 +1,7 @@
 //! One workspace's account: its money, its holds, its limits and its keys, as a state machine.
 //!
 //! Every method takes values and the time and returns new entries or a refusal; nothing else changes the
-//! state. Money changes only by [`Account::evolve`], live and in replay alike, so replaying the entries
+//! state. Money changes only by `Account::evolve`, live and in replay alike, so replaying the entries
 //! gives the same account. The workspace actor is a shell around this; the ledger stores what it returns.
 
 mod admission;

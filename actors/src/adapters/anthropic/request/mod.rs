@@ -1,6 +1,6 @@
 //! The body of `POST /v1/messages` as a client sends it.
 //!
-//! Read once, into borrowing types, and with the raw value of every top-level key beside. The relay asks the result for a [`Summary`], and then for the bytes of an Anthropic
+//! Read once, into borrowing types, and with the raw value of every top-level key beside. The relay asks the result for a `Summary`, and then for the bytes of an Anthropic
 //! upstream ([`Body::forward`]) or for our own request ([`Body::to_chat`]). Which keys may pass stands in
 //! `keys`; what a message may hold in `blocks`. Nothing here knows prices or providers.
 

@@ -266,9 +266,12 @@ def test_thinking_and_its_signature_make_the_round_trip(model, way):
 
 
 @pytest.mark.parametrize("way", ["plain", "streamed"])
+@pytest.mark.parametrize("said", ["", "Let me look."], ids=["silent", "speaking"])
 @pytest.mark.parametrize("model", [*CLAUDE, *GEMINI])
-def test_every_thinking_block_is_signed(model, way):
-    asked = request(model, f"{marker()} What is the weather in Paris?", tools=TOOLS, thinking=THINKING[model])
+def test_every_thinking_block_is_signed(model, said, way):
+    case = marker()
+    script(case, answer={"text": said, "tool_calls": [{"name": "get_weather", "arguments": {"city": CITY_NAME}}]})
+    asked = request(model, case, tools=TOOLS, thinking=THINKING[model])
     if way == "plain":
         message = CLIENT.messages.create(**asked)
     else:

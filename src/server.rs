@@ -138,7 +138,10 @@ impl Server {
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(REQUEST_HEAD_WITHIN)
             .shutdown_timeout(drain_seconds)
-            .on_connect(watch::keep_socket)
+            .on_connect({
+                let gateway = gateway.clone();
+                move |connection, extensions| watch::keep_socket(&gateway.edge, connection, extensions)
+            })
             .disable_signals()
             .listen(public)?
             .run();

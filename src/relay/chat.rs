@@ -134,6 +134,7 @@ async fn admit_and_run(
     json_depth::check(&body.bytes, depth_max).map_err(ApiError::from)?;
     let (parsed, reply) = dialects::read(route, request.headers(), &body.bytes).map_err(ApiError::from)?;
     let summary = parsed.summary();
+    gateway.edge.check_counts(&summary.input).map_err(ApiError::from)?;
     let failed = |error: ApiError| Failed { reply: Some(reply), ..error.into() };
     let model = find_model(worker, &summary.model).map_err(failed)?;
     let failed = |error: ApiError| Failed { model: Some(model.clone()), reply: Some(reply), ..error.into() };

@@ -104,6 +104,7 @@ impl<'a> Attempts<'a> {
                     return Err(failure);
                 }
                 Err(_) => {
+                    pool.report(account, Outcome::Failed("no answer in time"));
                     count(&pool.spec().id, "timeout");
                     // A silent provider is not asked twice.
                     return Err(Failure::last(ExchangeError::TimedOut.into()));

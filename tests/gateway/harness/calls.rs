@@ -151,8 +151,18 @@ impl Haven {
         .await
     }
 
-    /// All entries of a workspace, in order.
+    /// All entries of a workspace, in order, once they say the same as the account: entries are shown when they are
+    /// durable, which is a moment after they were decided.
     pub(crate) async fn ledger(&self, workspace: &Workspace) -> Vec<Value> {
+        super::until("the ledger to say what the account says", || async {
+            let account = self.balance(workspace).await;
+            let entries = self.read_ledger(workspace).await;
+            Some(entries).filter(|entries| Balance::after(entries) == account)
+        })
+        .await
+    }
+
+    async fn read_ledger(&self, workspace: &Workspace) -> Vec<Value> {
         let mut entries = Vec::new();
         let mut after = 0;
         loop {

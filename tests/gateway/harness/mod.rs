@@ -26,7 +26,7 @@ pub(crate) use sse::{Event, Sse};
 /// What the admin API asks for.
 pub(crate) const ADMIN_TOKEN: &str = "admin-token-of-the-tests";
 /// How long anything may take before its test fails. The machines of tests are slow and shared.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A running gateway and its upstream.
 pub(crate) struct Haven {

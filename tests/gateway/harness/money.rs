@@ -7,6 +7,7 @@ use serde_json::Value;
 const NANOS_PER_USD: i128 = 1_000_000_000;
 
 /// What a workspace has, in nano-dollars.
+#[expect(clippy::struct_field_names, reason = "the three have names in the API")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Balance {
     /// Not yet charged.
@@ -28,6 +29,13 @@ impl Balance {
         };
         assert_eq!(read.balance, read.reserved + read.available, "{value}");
         read
+    }
+
+    /// What a workspace has after these entries, which must be all of them from the first.
+    pub(crate) fn after(entries: &[Value]) -> Self {
+        let sum = |account: &str| entries.iter().map(|entry| posted(entry, account)).sum::<i128>();
+        let (available, reserved) = (sum("available"), sum("held"));
+        Self { balance: available + reserved, reserved, available }
     }
 }
 

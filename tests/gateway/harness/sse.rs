@@ -43,10 +43,11 @@ impl Sse {
     pub(crate) async fn of(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         let content_type = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if status != 200 || !content_type.starts_with("text/event-stream") {
-            panic!("{status} {content_type} is no stream: {}", response.text().await.unwrap_or_default());
+        let is_stream = status == 200 && content_type.starts_with("text/event-stream");
+        if is_stream {
+            return Self { headers, response, buffer: Vec::new(), ended: false, broken: false };
         }
-        Self { headers, response, buffer: Vec::new(), ended: false, broken: false }
+        panic!("{status} {content_type} is no stream: {}", response.text().await.unwrap_or_default());
     }
 
     /// The next event; nothing at the end. Comments and keep-alives are passed over.

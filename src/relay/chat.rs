@@ -161,13 +161,8 @@ async fn admit(
     let model = find_model(worker, &summary.model).map_err(failed)?;
     let failed = |error: ApiError| Failed { model: Some(model.clone()), reply: Some(reply), ..error.into() };
     let upstreams = dialects_of(worker, &model);
-<<<<<<< HEAD
-    let book = gateway.core.prices.in_force(gateway.core.clock.now().wall);
-    let mut quote = quote(&model, book.as_deref(), &summary).map_err(failed)?;
-=======
     let book = gateway.core.prices.in_force(now);
-    let quote = quote(&model, book.as_deref(), &summary).map_err(failed)?;
->>>>>>> grafana
+    let mut quote = quote(&model, book.as_deref(), &summary).map_err(failed)?;
     let workspace = key.workspace.id();
     let client = Client::new(parsed, reply, request.headers(), workspace, &upstreams, &gateway.signatures)
         .map_err(|error| failed(error.into()))?;

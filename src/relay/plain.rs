@@ -14,12 +14,8 @@ use crate::headers;
 use crate::relay::chat::{self, Admitted, Failed};
 use crate::relay::dialects::{self, AnswerFault, PlainAnswer, PlainMeter};
 use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed};
-<<<<<<< HEAD
 use crate::relay::meter::{AWAITED_FREE, Measured, prompt_only};
-=======
-use crate::relay::meter::Measured;
 use crate::telemetry::{self, End};
->>>>>>> grafana
 
 /// The largest plain answer: room for a few images as base 64.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -149,15 +145,8 @@ async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) ->
 async fn hung_up(admitted: Admitted) -> Failed {
     let Admitted { model, quote, lease, prompt_bytes, timing, route, .. } = admitted;
     let error = ApiError::new(Code::RequestTimeout, "the caller hung up").closing();
-<<<<<<< HEAD
-    if started.elapsed() > AWAITED_FREE {
-        let usage = prompt_only(prompt_bytes);
-=======
     if timing.started.elapsed() > AWAITED_FREE {
-        let prompt_only =
-            Measured { reported: None, output_is_final: true, delivered_bytes: 0, prompt_bytes, output_limit: 0 };
-        let usage: Usage = prompt_only.usage();
->>>>>>> grafana
+        let usage = prompt_only(prompt_bytes);
         let settled = lease.settle(quote.charge(usage)).await;
         telemetry::charged(&model, &timing, &usage, settled.charged, quote.list_cost(&usage));
     } else {

@@ -440,7 +440,8 @@ fn charge_of(admitted: &Admitted, relay: &dyn StreamRelay) -> Charge {
 
 /// A caller who leaves an answer that was awaited for long pays its prompt.
 fn prompt_awaited(admitted: &Admitted) -> Option<Charge> {
-    (admitted.started.elapsed() > AWAITED_FREE).then(|| admitted.quote.charge(prompt_only(admitted.prompt_bytes)))
+    (admitted.timing.started.elapsed() > AWAITED_FREE)
+        .then(|| admitted.quote.charge(prompt_only(admitted.prompt_bytes)))
 }
 
 fn hung_up() -> ApiError {

@@ -285,12 +285,10 @@ impl Pool {
             }
         }
     }
-}
 
-impl PoolGuard {
     /// Counts that the account takes no requests for a while. Rare, so that the look-up by label does not matter.
     fn count_cooldown(&self, reason: &'static str) {
-        let provider = self.pool.spec.id.clone();
+        let provider = self.spec.id.clone();
         metrics::counter!("lmhaven_provider_key_cooldowns_total", "provider" => provider, "reason" => reason)
             .increment(1);
     }

@@ -7,13 +7,14 @@ use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::relay::Gateway;
-use crate::telemetry::UPKEEP_EVERY;
+use crate::telemetry::{UPKEEP_EVERY, start_series};
 
 /// Reads all gauges now and then every few seconds, for as long as the process runs. Without the upkeep
 /// the recorder's histograms grow for as long as nobody scrapes.
 pub fn keep_up(gateway: Arc<Gateway>, handle: PrometheusHandle) {
     let process = metrics_process::Collector::default();
     process.describe();
+    start_series(&gateway);
     actix_web::rt::spawn(async move {
         let mut tick = tokio::time::interval(UPKEEP_EVERY);
         loop {

@@ -25,7 +25,7 @@ pub fn authenticate(gateway: &Gateway, request: &HttpRequest) -> Result<Arc<KeyE
     match found {
         Err(error) => {
             gateway.edge.note_failure(address);
-            metrics::counter!("lmhaven_rejections_total", "reason" => "bad_key").increment(1);
+            crate::telemetry::rejected("bad_key");
             Err(error)
         }
         Ok(entry) if !entry.allows_address(address) => {

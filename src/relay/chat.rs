@@ -11,19 +11,21 @@ use lmhaven_actors::chat::{Dialect, Summary};
 use lmhaven_actors::domain::account::{Admission, Standing};
 use lmhaven_actors::domain::ids::{RequestId, encode_base32};
 use lmhaven_actors::domain::price::PriceBook;
-use lmhaven_actors::domain::refusal::{Feature, Refusal};
+use lmhaven_actors::domain::refusal::Feature;
 use lmhaven_actors::keyring::KeyEntry;
 use lmhaven_actors::system::fresh;
-use lmhaven_actors::workspace::{Lease, NotAdmitted, ReadStanding};
+use lmhaven_actors::workspace::{Lease, ReadStanding};
 
 use crate::config::{Modality, Model};
 use crate::error::{ApiError, Code};
-use crate::extract::{body, caller};
+use crate::extract::body::{self, Body};
+use crate::extract::caller;
 use crate::headers;
 use crate::relay::dialects::{self, Client, Prepared};
 use crate::relay::quote::{ModelBounds, Quote};
 use crate::relay::watch::{CallerSocket, Watched};
 use crate::relay::{Running, Worker, plain, stream};
+use crate::telemetry::{self, Timing};
 
 /// How long a hold may stay open: longer than any stream runs.
 const HOLD_EXPIRES_AFTER_MILLIS: i64 = 6 * 3_600_000;
@@ -52,8 +54,8 @@ pub struct Admitted {
     pub prompt_bytes: u64,
     /// What the workspace has after the admission.
     pub standing: Standing,
-    /// When it came.
-    pub started: Instant,
+    /// When each of its phases began, for metrics.
+    pub timing: Timing,
     /// The route, for metrics.
     pub route: Dialect,
     /// Counts it among the running ones.
@@ -64,14 +66,31 @@ pub struct Admitted {
 pub async fn serve(route: Dialect, worker: Rc<Worker>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let id = fresh::request_id(worker.gateway.core.clock.now().wall);
     worker.gateway.opened().await;
-    if worker.gateway.is_draining() {
-        return ApiError::new(Code::Draining, "this gateway is shutting down").closing().respond(route, id);
-    }
-    let key = match caller::authenticate(&worker.gateway, &request) {
-        Ok(key) => key,
-        Err(error) => return error.respond(route, id),
+    let key = if worker.gateway.is_draining() {
+        Err(ApiError::new(Code::Draining, "this gateway is shutting down").closing())
+    } else {
+        caller::authenticate(&worker.gateway, &request)
     };
-    match admit_and_run(route, id, &worker, key.clone(), &request, payload).await {
+    let key = match key {
+        Ok(key) => key,
+        Err(error) => {
+            telemetry::request_refused(route, None, &error);
+            return error.respond(route, id);
+        }
+    };
+    let delivered = match admit(route, id, &worker, key.clone(), &request, payload).await {
+        // The body counts against the budget of all bodies until an answer begins.
+        Ok((admitted, streamed, _body)) => {
+            let reply = admitted.prepared.reply;
+            let delivered = if streamed { stream::deliver(admitted).await } else { plain::deliver(admitted).await };
+            delivered.map_err(|failed| Failed { reply: Some(reply), ..failed })
+        }
+        Err(failed) => {
+            telemetry::request_refused(route, failed.model.as_deref(), &failed.error);
+            Err(failed)
+        }
+    };
+    match delivered {
         Ok(response) => response,
         Err(failed) => failed.respond(&key, route, id).await,
     }
@@ -119,17 +138,20 @@ pub fn label(response: &mut HttpResponseBuilder, id: RequestId, model: Option<&M
     }
 }
 
-async fn admit_and_run(
+/// Everything before a provider is asked. Tells whether the answer is to be streamed.
+async fn admit(
     route: Dialect,
     id: RequestId,
     worker: &Rc<Worker>,
     key: Arc<KeyEntry>,
     request: &HttpRequest,
     payload: web::Payload,
-) -> Result<HttpResponse, Failed> {
+) -> Result<(Admitted, bool, Body), Failed> {
     let gateway = &worker.gateway;
     let started = Instant::now();
     let body = body::read(gateway, request.headers(), payload).await?;
+    let timing = Timing::body_read(started);
+    let now = gateway.core.clock.now().wall;
     let depth_max = usize::try_from(gateway.edge.limits.json_depth_max).unwrap_or(usize::MAX);
     json_depth::check(&body.bytes, depth_max).map_err(ApiError::from)?;
     let (parsed, reply) = dialects::read(route, request.headers(), &body.bytes).map_err(ApiError::from)?;
@@ -139,13 +161,15 @@ async fn admit_and_run(
     let model = find_model(worker, &summary.model).map_err(failed)?;
     let failed = |error: ApiError| Failed { model: Some(model.clone()), reply: Some(reply), ..error.into() };
     let upstreams = dialects_of(worker, &model);
-    let book = gateway.core.prices.in_force(gateway.core.clock.now().wall);
-    let quote = quote(&model, book.as_deref(), &summary).map_err(failed)?;
+    let book = gateway.core.prices.in_force(now);
+    let mut quote = quote(&model, book.as_deref(), &summary).map_err(failed)?;
     let workspace = key.workspace.id();
     let client = Client::new(parsed, reply, request.headers(), workspace, &upstreams, &gateway.signatures)
         .map_err(|error| failed(error.into()))?;
     let mut prepared =
         client.prepare(&model, quote.output_limit, summary.stream, &upstreams).map_err(|error| failed(error.into()))?;
+    let growth = prepared.sent_bytes_max().saturating_sub(body.bytes.len());
+    quote.cover_growth(u64::try_from(growth).unwrap_or(u64::MAX));
     let ask = quote.ask().map_err(|error| {
         tracing::error!(%error, model = %model.id, "a request could not be priced");
         failed(ApiError::new(Code::Internal, "this request could not be priced"))
@@ -160,11 +184,10 @@ async fn admit_and_run(
         streamed: summary.stream,
         least: ask.least,
         wanted: ask.wanted,
-        expires_at: gateway.core.clock.now().wall.plus_millis(HOLD_EXPIRES_AFTER_MILLIS),
+        expires_at: now.plus_millis(HOLD_EXPIRES_AFTER_MILLIS),
     };
     let (lease, standing) = Lease::admit(&key.workspace, admission).await.map_err(|error| failed(error.into()))?;
     let lease = lease.map_err(|refused| {
-        count_refusal(&refused);
         let error = ApiError::not_admitted(refused, &gateway.config.server.public_url);
         Failed { standing: Some(standing), ..failed(error) }
     })?;
@@ -184,7 +207,7 @@ async fn admit_and_run(
         label: Label {
             id: encode_base32(id.bits()),
             model: model.id.to_string(),
-            created: gateway.core.clock.now().wall.0.div_euclid(1000),
+            created: now.0.div_euclid(1000),
             include_usage: summary.include_usage,
             show_thoughts: client.shows_thoughts(),
             input_estimate: estimated_tokens(summary.input.text_bytes),
@@ -192,16 +215,12 @@ async fn admit_and_run(
         model: model.clone(),
         prompt_bytes: summary.input.text_bytes,
         standing,
-        started,
+        timing,
         route,
         running: gateway.count_running(),
     };
     drop(client);
-    if summary.stream {
-        stream::deliver(admitted).await.map_err(|failure| Failed { reply: Some(reply), ..failure })
-    } else {
-        plain::deliver(admitted).await.map_err(|failure| Failed { reply: Some(reply), ..failure })
-    }
+    Ok((admitted, summary.stream, body))
 }
 
 /// The text model with this id.
@@ -236,19 +255,4 @@ fn quote(model: &Model, book: Option<&PriceBook>, summary: &Summary) -> Result<Q
     };
     let bounds = ModelBounds { context_window: model.context_window, output_tokens_max: model.max_output_tokens };
     Ok(Quote::new(summary, row, version, bounds))
-}
-
-fn count_refusal(refused: &NotAdmitted) {
-    let reason = match refused {
-        NotAdmitted::Refused(refusal) => match refusal {
-            Refusal::Suspended | Refusal::EmailNotVerified | Refusal::FeatureNotEnabled(_) | Refusal::KeyScope => {
-                "feature"
-            }
-            Refusal::InsufficientBalance { .. } | Refusal::KeySpendLimit { .. } | Refusal::BalanceReserved => "balance",
-            Refusal::RateLimited { .. } => "rpm",
-            Refusal::TooManyStreams { .. } => "streams",
-        },
-        NotAdmitted::Store(_) => "store",
-    };
-    metrics::counter!("lmhaven_rejections_total", "reason" => reason).increment(1);
 }

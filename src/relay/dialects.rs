@@ -228,6 +228,11 @@ impl Prepared {
         self.calls.iter().find(|(dialect, _)| *dialect == upstream).map(|(_, call)| call.clone())
     }
 
+    /// Bytes of the largest body that is sent.
+    pub fn sent_bytes_max(&self) -> usize {
+        self.calls.iter().map(|(_, call)| call.body.len()).max().unwrap_or(0)
+    }
+
     /// Whether bytes go through as they came.
     pub fn forwards_to(&self, upstream: Dialect) -> bool {
         self.forwards == Some(upstream)

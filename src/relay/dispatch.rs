@@ -18,6 +18,7 @@ use crate::config::Model;
 use crate::error::{ApiError, Code};
 use crate::relay::Worker;
 use crate::relay::dialects::{self, Prepared};
+use crate::telemetry::Timing;
 
 /// An error body of a provider is read up to this size.
 const ERROR_BODY_BYTES_MAX: usize = 256 * 1024;
@@ -54,15 +55,16 @@ pub struct Route {
 pub struct Attempts<'a> {
     worker: &'a Worker,
     model: &'a Arc<Model>,
+    timing: &'a Timing,
     made: u32,
     next: Option<Route>,
 }
 
 impl<'a> Attempts<'a> {
     /// No attempt was made yet.
-    pub fn of(worker: &'a Worker, model: &'a Arc<Model>) -> Self {
+    pub fn of(worker: &'a Worker, model: &'a Arc<Model>, timing: &'a Timing) -> Self {
         let next = route(worker, model, 0);
-        Self { worker, model, made: 0, next }
+        Self { worker, model, timing, made: 0, next }
     }
 
     /// Makes the next attempt: sends the request to the first account that can take it and waits for the
@@ -94,6 +96,7 @@ impl<'a> Attempts<'a> {
                 return Err(Failure::last(ApiError::no_account(NoAccount::Disabled)));
             };
             let account = seat.guard().account();
+            self.timing.asked(&pool.spec().id);
             let sent = timeout(head_within(pool.spec()), seat.send(call)).await;
             let route = Route { except: Some(account), ..route };
             let exchange = match sent {

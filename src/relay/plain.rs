@@ -15,6 +15,7 @@ use crate::relay::chat::{self, Admitted, Failed};
 use crate::relay::dialects::{self, AnswerFault, PlainAnswer, PlainMeter};
 use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed};
 use crate::relay::meter::{AWAITED_FREE, Measured, prompt_only};
+use crate::telemetry::{self, End};
 
 /// The largest plain answer: room for a few images as base 64.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -34,7 +35,7 @@ pub async fn deliver(admitted: Admitted) -> Result<HttpResponse, Failed> {
         Some(Ok((answer, meter))) => answered(admitted, answer, meter).await,
         Some(Err(error)) => {
             let settled = admitted.lease.release().await;
-            crate::telemetry::request_ended(&admitted.route, &admitted.model, Some(&error), admitted.started);
+            telemetry::request_ended(admitted.route, &admitted.model, &admitted.timing, End::Failed(&error));
             Err(Failed { model: Some(admitted.model), standing: settled.standing, ..error.into() })
         }
         None => Err(hung_up(admitted).await),
@@ -43,7 +44,7 @@ pub async fn deliver(admitted: Admitted) -> Result<HttpResponse, Failed> {
 
 /// Asks until there is an answer or no further attempt is allowed.
 async fn ask(admitted: &Admitted) -> Result<(PlainAnswer, PlainMeter), ApiError> {
-    let mut attempts = Attempts::of(&admitted.worker, &admitted.model);
+    let mut attempts = Attempts::of(&admitted.worker, &admitted.model, &admitted.timing);
     loop {
         let began = Instant::now();
         let made = attempts.make(&admitted.prepared, |spec| spec.answer_timeout).await;
@@ -81,6 +82,7 @@ async fn read(
             return Err(Failure::last(ExchangeError::TimedOut.into()));
         }
     };
+    admitted.timing.heard();
     match admitted.prepared.read_plain(upstream, bytes, &admitted.label, &admitted.model) {
         Ok(answer) => {
             exchange.guard.report(Outcome::Answered);
@@ -104,7 +106,7 @@ async fn read(
 /// Settles and writes. The first byte waits until the hold is on disk, which it is by now almost always.
 async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) -> Result<HttpResponse, Failed> {
     let Admitted {
-        request, worker, model, quote, lease, prepared, label, prompt_bytes, started, route, running, ..
+        request, worker, model, quote, lease, prepared, label, prompt_bytes, timing, route, running, ..
     } = admitted;
     let measured = Measured {
         reported: meter.reported,
@@ -118,7 +120,9 @@ async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) ->
     lease.note(charge);
     if worker.gateway.core.journal.durable(lease.ticket()).await.is_err() {
         let _ = lease.release().await;
-        return Err(ApiError::new(Code::StoreUnavailable, "the gateway cannot record requests right now").into());
+        let error = ApiError::new(Code::StoreUnavailable, "the gateway cannot record requests right now");
+        telemetry::request_ended(route, &model, &timing, End::Failed(&error));
+        return Err(error.into());
     }
     if let PlainAnswer::Translate(answer) = &answer {
         for (call, signature) in dialects::signatures(answer) {
@@ -127,8 +131,8 @@ async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) ->
     }
     let settled = lease.settle(charge).await;
     let bytes = prepared.write_plain(answer, &label, &usage);
-    crate::telemetry::charged(&model, &usage, settled.charged, quote.list_cost(&usage));
-    crate::telemetry::request_ended(&route, &model, None, started);
+    telemetry::charged(&model, &timing, &usage, settled.charged, quote.list_cost(&usage));
+    telemetry::request_ended(route, &model, &timing, End::Plain);
     let mut response = HttpResponseBuilder::new(StatusCode::OK);
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
     chat::label(&mut response, request, Some(&model), settled.standing.as_ref());
@@ -139,15 +143,15 @@ async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) ->
 
 /// The caller left: free within the first second, the prompt after it.
 async fn hung_up(admitted: Admitted) -> Failed {
-    let Admitted { model, quote, lease, prompt_bytes, started, route, .. } = admitted;
+    let Admitted { model, quote, lease, prompt_bytes, timing, route, .. } = admitted;
     let error = ApiError::new(Code::RequestTimeout, "the caller hung up").closing();
-    if started.elapsed() > AWAITED_FREE {
+    if timing.started.elapsed() > AWAITED_FREE {
         let usage = prompt_only(prompt_bytes);
         let settled = lease.settle(quote.charge(usage)).await;
-        crate::telemetry::charged(&model, &usage, settled.charged, quote.list_cost(&usage));
+        telemetry::charged(&model, &timing, &usage, settled.charged, quote.list_cost(&usage));
     } else {
         lease.release().await;
     }
-    crate::telemetry::request_ended(&route, &model, Some(&error), started);
+    telemetry::request_ended(route, &model, &timing, End::Failed(&error));
     Failed { model: Some(model), ..error.into() }
 }

@@ -18,6 +18,7 @@ use bytes::{Bytes, BytesMut};
 use lmhaven_actors::adapters::{Closing, Flow, StreamFault, StreamRelay, UpstreamFault};
 use lmhaven_actors::domain::account::Charge;
 use lmhaven_actors::domain::money::NanoUsd;
+use lmhaven_actors::domain::usage::Bucket;
 use lmhaven_actors::provider::{Exchange, ExchangeError, Outcome};
 use tokio::time::timeout;
 
@@ -28,6 +29,7 @@ use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed};
 use crate::relay::generator::{Generator, Next, Yielder};
 use crate::relay::meter::{AWAITED_FREE, Measured, prompt_only};
 use crate::relay::watch::Signal;
+use crate::telemetry::{self, End};
 
 /// Progress is journalled when this many tokens were delivered since the last time …
 const PROGRESS_TOKENS: u64 = 256;
@@ -140,7 +142,7 @@ struct Meterage {
 /// One stream from its first attempt to its last byte.
 async fn run(mut admitted: Admitted, yielder: Yielder) -> Ended {
     let outcome = relay(&mut admitted, &yielder).await;
-    let Admitted { lease, model, quote, route, started, running, .. } = admitted;
+    let Admitted { lease, model, quote, route, timing, running, .. } = admitted;
     let error = match outcome {
         Ok(Finished { mut relay, charge, cut_short }) => {
             let settled = lease.settle(charge).await;
@@ -151,15 +153,16 @@ async fn run(mut admitted: Admitted, yielder: Yielder) -> Ended {
             } else {
                 relay.conclude(&closing, &mut out);
             }
-            crate::telemetry::charged(&model, &charge.usage, settled.charged, quote.list_cost(&charge.usage));
-            crate::telemetry::request_ended(&route, &model, None, started);
+            telemetry::charged(&model, &timing, &charge.usage, settled.charged, quote.list_cost(&charge.usage));
+            let output_tokens = charge.usage.get(Bucket::Output);
+            telemetry::request_ended(route, &model, &timing, End::Streamed { output_tokens });
             drop((relay, running));
             yielder.give(out.freeze()).await;
             return Ended::Well;
         }
         Err(Broken { error, charge: Some(charge) }) => {
             let settled = lease.settle(charge).await;
-            crate::telemetry::charged(&model, &charge.usage, settled.charged, quote.list_cost(&charge.usage));
+            telemetry::charged(&model, &timing, &charge.usage, settled.charged, quote.list_cost(&charge.usage));
             error
         }
         Err(Broken { error, charge: None }) => {
@@ -167,7 +170,7 @@ async fn run(mut admitted: Admitted, yielder: Yielder) -> Ended {
             error
         }
     };
-    crate::telemetry::request_ended(&route, &model, Some(&error), started);
+    telemetry::request_ended(route, &model, &timing, End::Failed(&error));
     Ended::Badly(error)
 }
 
@@ -195,10 +198,11 @@ impl From<ApiError> for Broken {
 async fn relay(admitted: &mut Admitted, yielder: &Yielder) -> Result<Finished, Broken> {
     let (mut exchange, mut relay, out, flow) = first_event(admitted, yielder).await?;
     admitted.prepared.forget_calls();
-    crate::telemetry::first_event(&admitted.model, admitted.started);
+    let _open = telemetry::first_event(admitted.route, &admitted.model, &admitted.timing);
     if admitted.worker.gateway.core.journal.durable(admitted.lease.ticket()).await.is_err() {
         return Err(ApiError::new(Code::StoreUnavailable, "the gateway cannot record requests right now").into());
     }
+    telemetry::first_event_leaves(admitted.route, &admitted.model, &admitted.timing);
     let result = pump(admitted, yielder, &mut exchange, relay.as_mut(), out, flow).await;
     let (outcome, label) = match &result {
         Ok(_) => (Some(Outcome::Answered), "ok"),
@@ -232,7 +236,7 @@ type Begun = (Exchange, Box<dyn StreamRelay>, BytesMut, Flow);
 
 /// Makes attempts until a provider sends its first event.
 async fn first_event(admitted: &Admitted, yielder: &Yielder) -> Result<Begun, Broken> {
-    let mut attempts = Attempts::of(&admitted.worker, &admitted.model);
+    let mut attempts = Attempts::of(&admitted.worker, &admitted.model, &admitted.timing);
     let mut kept_alive = false;
     loop {
         let made = attempt_while_kept_alive(admitted, &mut attempts, yielder, &mut kept_alive).await?;
@@ -400,7 +404,7 @@ async fn keep_covered(admitted: &Admitted, relay: &dyn StreamRelay, money: &mut 
     let Admitted { lease, quote, .. } = admitted;
     money.charge = charge_of(admitted, relay);
     lease.note(money.charge);
-    let tokens = money.charge.usage.get(lmhaven_actors::domain::usage::Bucket::Output);
+    let tokens = money.charge.usage.get(Bucket::Output);
     if tokens >= money.journalled_tokens + PROGRESS_TOKENS
         || (tokens > money.journalled_tokens && money.journalled_at.elapsed() >= PROGRESS_EVERY)
     {
@@ -436,7 +440,8 @@ fn charge_of(admitted: &Admitted, relay: &dyn StreamRelay) -> Charge {
 
 /// A caller who leaves an answer that was awaited for long pays its prompt.
 fn prompt_awaited(admitted: &Admitted) -> Option<Charge> {
-    (admitted.started.elapsed() > AWAITED_FREE).then(|| admitted.quote.charge(prompt_only(admitted.prompt_bytes)))
+    (admitted.timing.started.elapsed() > AWAITED_FREE)
+        .then(|| admitted.quote.charge(prompt_only(admitted.prompt_bytes)))
 }
 
 fn hung_up() -> ApiError {

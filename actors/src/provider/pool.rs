@@ -266,15 +266,31 @@ impl Pool {
         match outcome {
             Outcome::Answered => account.breaker.lock().note(false, now),
             Outcome::Failed(what) => {
-                account.breaker.lock().note(true, now);
+                let mut breaker = account.breaker.lock();
+                let was_open = breaker.is_open();
+                breaker.note(true, now);
+                if breaker.is_open() && !was_open {
+                    self.count_cooldown("failing");
+                }
+                drop(breaker);
                 *account.last_error.lock() = Some(what);
             }
             Outcome::RateLimited { cool_down } => {
+                if !cool_down.is_zero() {
+                    self.count_cooldown("rate_limited");
+                }
                 let until = now.saturating_add(u64::try_from(cool_down.as_millis()).unwrap_or(u64::MAX));
                 account.cooling_until_millis.fetch_max(until, Ordering::Relaxed);
                 *account.last_error.lock() = Some("rate limited");
             }
         }
+    }
+
+    /// Counts that the account takes no requests for a while. Rare, so that the look-up by label does not matter.
+    fn count_cooldown(&self, reason: &'static str) {
+        let provider = self.spec.id.clone();
+        metrics::counter!("lmhaven_provider_key_cooldowns_total", "provider" => provider, "reason" => reason)
+            .increment(1);
     }
 }
 

@@ -95,6 +95,7 @@ impl WorkspaceHandle {
     {
         if self.0.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
             self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+            metrics::counter!("lmhaven_actor_mailbox_full_total", "kind" => "workspace").increment(1);
             return Err(AskError::Overloaded);
         }
         let _waiting = Waiting(&self.0.waiting);

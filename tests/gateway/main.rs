@@ -14,6 +14,7 @@
 
 mod harness;
 
+mod dialects;
 mod keys;
 mod limits;
 mod money;

@@ -55,6 +55,11 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
     get(routes, "/admin/v1/audit", audit::list);
 }
 
+/// 404 on the admin port, after 401: who has no token learns nothing of its routes.
+pub(super) async fn not_found(worker: WorkerData, request: HttpRequest) -> HttpResponse {
+    answer(&worker, &request, |_| async { Err(ApiError::new(Code::NotFound, "there is no such route")) }).await
+}
+
 /// What a handler answers: a status and JSON.
 type Answer = Result<(StatusCode, Value), ApiError>;
 

@@ -14,6 +14,7 @@
 
 mod harness;
 
+mod admin;
 mod dialects;
 mod keys;
 mod limits;

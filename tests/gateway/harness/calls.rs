@@ -1,5 +1,7 @@
 //! How tests speak to the gateway: as a customer with a key, or as an operator with the token.
 
+use std::time::Duration;
+
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -53,6 +55,12 @@ impl Reply {
     #[track_caller]
     pub(crate) fn refusal(&self) -> (u16, &str) {
         (self.status, self.code())
+    }
+
+    /// Waits for as long as a refusal asks its caller to: a part of the protocol, not a hope that something is done.
+    pub(crate) async fn wait_as_told(&self) {
+        let millis = self.header("retry-after-ms").parse().unwrap_or_else(|_| panic!("no wait: {:?}", self.headers));
+        tokio::time::sleep(Duration::from_millis(millis)).await;
     }
 
     /// What a charged answer says that it cost, in nano-dollars.

@@ -23,6 +23,12 @@ async fn the_hundred_and_first_stream_waits_until_one_of_the_hundred_ends() {
     haven.control.script(endless());
     let mut body = ask("gpt-sim", "endless");
     let mut streams = join_all((0..100).map(|_| haven.chat_stream(&workspace.key, &body))).await;
+    let mut left: Vec<u32> = streams
+        .iter()
+        .map(|stream| stream.headers["x-ratelimit-remaining-streams"].to_str().unwrap().parse().unwrap())
+        .collect();
+    left.sort_unstable();
+    assert!(left.into_iter().eq(0..100), "each stream was told how many are left beside it");
     assert_eq!(remaining(&haven, &workspace).await.1, 0);
     body["stream"] = true.into();
     let refused = haven.chat(&workspace.key, &body).await;

@@ -15,7 +15,7 @@ const AFFORDABLE: usize = 100;
 const INPUT: i128 = 100;
 const OUTPUT: i128 = 200;
 /// Below this no output limit is lowered, so every request holds the same.
-const OUTPUT_TOKENS: i128 = 16;
+const OUTPUT_TOKENS: u64 = 16;
 
 /// No limit but money.
 const UNLIMITED: [(&str, &str); 3] = [
@@ -26,7 +26,7 @@ const UNLIMITED: [(&str, &str); 3] = [
 
 fn request() -> Value {
     let mut body = ask("gpt-sim", "How much is left?");
-    body["max_tokens"] = (OUTPUT_TOKENS as u64).into();
+    body["max_tokens"] = OUTPUT_TOKENS.into();
     body
 }
 
@@ -35,7 +35,7 @@ async fn workspace(haven: &Haven) -> (Workspace, u64) {
     let probe = haven.workspace("1.00").await;
     haven.chat(&probe.key, &request()).await.ok();
     let hold = nano(haven.entries(&probe, "hold").await[0]["amount_usd"].as_str().unwrap());
-    let prompt = hold - OUTPUT_TOKENS * OUTPUT;
+    let prompt = hold - i128::from(OUTPUT_TOKENS) * OUTPUT;
     assert_eq!(prompt % INPUT, 0, "the worst case is whole tokens at the price of gpt-sim");
     let workspace = haven.workspace(&usd(hold * AFFORDABLE as i128)).await;
     (workspace, u64::try_from(prompt / INPUT).unwrap())
@@ -68,7 +68,7 @@ async fn a_thousand_at_once_spend_money_for_a_hundred_to_the_last_nano_dollar() 
     let haven = Haven::start_with(&UNLIMITED).await;
     let (workspace, prompt_tokens) = workspace(&haven).await;
     haven.control.reset();
-    let worst = Usage { input: prompt_tokens, output: OUTPUT_TOKENS as u64, ..Usage::default() };
+    let worst = Usage { input: prompt_tokens, output: OUTPUT_TOKENS, ..Usage::default() };
     haven.control.script(Rule::new().usage(worst));
     let before = haven.balance(&workspace).await.balance;
     let body = request();
@@ -105,7 +105,7 @@ async fn streams_and_plain_answers_together_never_take_the_balance_below_zero() 
         async move {
             let mut body = ask("gpt-sim", &format!("Question {number}"));
             body["max_tokens"] = 2_000.into();
-            body["stream"] = (number % 2 == 0).into();
+            body["stream"] = (number.is_multiple_of(2)).into();
             let reply = haven.chat(&workspace.key, &body).await;
             assert!([200, 402, 429].contains(&reply.status), "{}: {}", reply.status, reply.text);
             reply.status == 200

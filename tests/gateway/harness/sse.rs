@@ -30,8 +30,6 @@ impl Event {
 
 /// A stream being read. Dropping it hangs up.
 pub(crate) struct Sse {
-    /// What came before the body.
-    pub(crate) headers: reqwest::header::HeaderMap,
     response: reqwest::Response,
     buffer: Vec<u8>,
     ended: bool,
@@ -41,11 +39,12 @@ pub(crate) struct Sse {
 impl Sse {
     /// Reads an answer that must have begun as a stream.
     pub(crate) async fn of(response: reqwest::Response) -> Self {
-        let (status, headers) = (response.status(), response.headers().clone());
-        let content_type = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let status = response.status();
+        let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
         let is_stream = status == 200 && content_type.starts_with("text/event-stream");
         if is_stream {
-            return Self { headers, response, buffer: Vec::new(), ended: false, broken: false };
+            return Self { response, buffer: Vec::new(), ended: false, broken: false };
         }
         panic!("{status} {content_type} is no stream: {}", response.text().await.unwrap_or_default());
     }

@@ -67,7 +67,7 @@ where
     F::Output: actix_web::Responder + 'static,
 {
     let resource = web::resource(path).route(web::post().to(handler));
-    routes.service(resource.default_service(web::to(fallback::method_not_allowed)));
+    routes.service(resource.default_service(fallback::not_allowed("POST")));
 }
 
 fn get<F, Args>(routes: &mut ServiceConfig, path: &str, handler: F)
@@ -77,5 +77,5 @@ where
     F::Output: actix_web::Responder + 'static,
 {
     let resource = web::resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler));
-    routes.service(resource.default_service(web::to(fallback::method_not_allowed)));
+    routes.service(resource.default_service(fallback::not_allowed("GET, HEAD")));
 }

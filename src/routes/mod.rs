@@ -44,6 +44,7 @@ pub fn admin(routes: &mut ServiceConfig) {
     get(routes, "/healthz", health::alive);
     get(routes, "/readyz", health::ready);
     get(routes, "/metrics", health::metrics);
+    routes.default_service(web::to(fallback::not_found));
 }
 
 /// What the admin port has besides health, where both ports are one.

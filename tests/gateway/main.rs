@@ -8,6 +8,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     clippy::future_not_send,
     reason = "tests stop at the first thing that is not as expected, and actix's test runtime is one thread"
 )]

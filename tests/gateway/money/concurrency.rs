@@ -105,7 +105,7 @@ async fn streams_and_plain_answers_together_never_take_the_balance_below_zero() 
         async move {
             let mut body = ask("gpt-sim", &format!("Question {number}"));
             body["max_tokens"] = 2_000.into();
-            body["stream"] = (number.is_multiple_of(2)).into();
+            body["stream"] = number.is_multiple_of(2).into();
             let reply = haven.chat(&workspace.key, &body).await;
             assert!([200, 402, 429].contains(&reply.status), "{}: {}", reply.status, reply.text);
             reply.status == 200

@@ -21,6 +21,7 @@ pub use requests::{
     End, OpenStream, Timing, charged, first_event, first_event_leaves, rejected, request_ended, request_refused,
 };
 
+use crate::config::Modality;
 use crate::relay::Gateway;
 
 const DURATIONS: &[f64] =
@@ -100,7 +101,8 @@ pub fn start_series(gateway: &Gateway) {
             .absolute(0);
         }
     }
-    for model in gateway.catalogue.models() {
+    // Only text is sold so far.
+    for model in gateway.catalogue.models().iter().filter(|model| model.modality == Modality::Text) {
         for pool in model.providers.iter().filter_map(|id| gateway.pools.get(id)) {
             requests::start(model, &pool.spec().id);
         }

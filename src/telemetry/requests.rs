@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn time_per_token_leaves_the_first_token_out() {
         let (timing, started) = timing(0, 0, 1_000);
-        let end = started + Duration::from_millis(3_000);
+        let end = started + Duration::from_secs(3);
         assert_eq!(time_per_token(&timing, end, 5), Some(0.5));
         assert_eq!(time_per_token(&timing, end, 1), None);
         assert_eq!(time_per_token(&timing, end, 0), None);

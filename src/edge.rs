@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use lmhaven_actors::adapters::BodyError;
+use lmhaven_actors::chat::InputBound;
 use lmhaven_actors::domain::fact::Network;
 use parking_lot::Mutex;
 
@@ -24,6 +26,27 @@ pub struct Edge {
     trusted_proxies: Vec<Network>,
     body_bytes: Arc<AtomicU64>,
     failures: Mutex<HashMap<IpAddr, (Instant, u32)>>,
+    connections: Arc<Mutex<HashMap<IpAddr, u32>>>,
+}
+
+/// One open connection; it counts until this is dropped.
+#[derive(Debug)]
+pub struct ConnectionCount {
+    address: Option<IpAddr>,
+    connections: Arc<Mutex<HashMap<IpAddr, u32>>>,
+}
+
+impl Drop for ConnectionCount {
+    fn drop(&mut self) {
+        let Some(address) = self.address else { return };
+        let mut open = self.connections.lock();
+        if let Some(count) = open.get_mut(&address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.remove(&address);
+            }
+        }
+    }
 }
 
 /// Bytes of one body that count against the budget until this is dropped.
@@ -42,7 +65,13 @@ pub struct BudgetUsedUp;
 impl Edge {
     /// Protection by these limits.
     pub fn new(limits: config::Edge, trusted_proxies: Vec<Network>) -> Self {
-        Self { limits, trusted_proxies, body_bytes: Arc::default(), failures: Mutex::default() }
+        Self {
+            limits,
+            trusted_proxies,
+            body_bytes: Arc::default(),
+            failures: Mutex::default(),
+            connections: Arc::default(),
+        }
     }
 
     /// The caller's address: the peer's, or what a trusted proxy says. The last hop that is not trusted counts.
@@ -91,6 +120,37 @@ impl Edge {
         (*count >= max).then_some(left)
     }
 
+    /// Refuses more messages or tools than the configuration allows; adapters have limits of their own above.
+    ///
+    /// # Errors
+    /// Which of the two it is.
+    pub fn check_counts(&self, input: &InputBound) -> Result<(), BodyError> {
+        let over = |count: u64, max: u32| count > u64::from(max);
+        if over(input.messages, self.limits.messages_max) {
+            return Err(BodyError::invalid("messages", format!("at most {} messages", self.limits.messages_max)));
+        }
+        if over(input.tool_definitions, self.limits.tools_max) {
+            return Err(BodyError::invalid("tools", format!("at most {} tools", self.limits.tools_max)));
+        }
+        Ok(())
+    }
+
+    /// Counts a connection from `address`; `None` where it has as many as one address may.
+    pub fn open_connection(&self, address: IpAddr) -> Option<ConnectionCount> {
+        let connections = self.connections.clone();
+        let Some(max) = self.limits.connections_per_address.filter(|_| !address.is_loopback()) else {
+            return Some(ConnectionCount { address: None, connections });
+        };
+        let mut open = connections.lock();
+        let count = open.entry(address).or_insert(0);
+        if *count >= max.get() {
+            return None;
+        }
+        *count += 1;
+        drop(open);
+        Some(ConnectionCount { address: Some(address), connections })
+    }
+
     /// A budget for one body, empty so far.
     pub fn body_budget(&self) -> BodyBudget {
         BodyBudget {
@@ -120,5 +180,62 @@ impl BodyBudget {
 impl Drop for BodyBudget {
     fn drop(&mut self) {
         self.in_flight.fetch_sub(self.taken, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, FixedEnvironment};
+
+    fn edge(text: &str) -> Edge {
+        let config = Config::parse(Some(("test", text)), &FixedEnvironment::default()).unwrap();
+        Edge::new(config.limits.edge, config.server.trusted_proxies)
+    }
+
+    #[test]
+    fn only_what_a_trusted_proxy_says_is_believed() {
+        let edge = edge("[server]\ntrusted_proxies = [\"10.0.0.0/8\"]");
+        let address = |peer: &str, forwarded| edge.caller_address(peer.parse().unwrap(), forwarded).to_string();
+        assert_eq!(address("203.0.113.9", Some("198.51.100.1")), "203.0.113.9");
+        assert_eq!(address("10.0.0.1", Some("198.51.100.1")), "198.51.100.1");
+        assert_eq!(address("10.0.0.1", Some("1.2.3.4, 198.51.100.1, 10.9.9.9")), "198.51.100.1");
+        assert_eq!(address("10.0.0.1", None), "10.0.0.1");
+    }
+
+    #[test]
+    fn an_address_that_fails_too_often_waits_and_loopback_never_does() {
+        let edge = edge("[limits.edge]\nfailed_authentications_per_minute = 2");
+        let (stranger, local) = ("203.0.113.9".parse().unwrap(), "127.0.0.1".parse().unwrap());
+        for _ in 0..5 {
+            edge.note_failure(stranger);
+            edge.note_failure(local);
+        }
+        assert!(edge.must_wait(stranger).is_some_and(|wait| wait <= MINUTE));
+        assert_eq!(edge.must_wait(local), None);
+        assert_eq!(edge.must_wait("203.0.113.10".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn one_address_has_so_many_connections_until_one_closes() {
+        let edge = edge("[limits.edge]\nconnections_per_address = 1");
+        let stranger = "203.0.113.9".parse().unwrap();
+        let first = edge.open_connection(stranger);
+        assert!(first.is_some() && edge.open_connection(stranger).is_none());
+        drop(first);
+        assert!(edge.open_connection(stranger).is_some());
+        let local = "127.0.0.1".parse().unwrap();
+        let (one, two) = (edge.open_connection(local), edge.open_connection(local));
+        assert!(one.is_some() && two.is_some());
+    }
+
+    #[test]
+    fn all_bodies_together_stay_within_the_budget() {
+        let edge = edge("[limits.edge]\nbody_bytes_in_flight = \"40 MiB\"");
+        let (mut one, mut two) = (edge.body_budget(), edge.body_budget());
+        assert_eq!(one.take(40 << 20), Ok(()));
+        assert_eq!(two.take(1), Err(BudgetUsedUp));
+        drop(one);
+        assert_eq!(two.take(40 << 20), Ok(()));
     }
 }

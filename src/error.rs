@@ -176,6 +176,14 @@ impl ApiError {
         if self.retry_after.is_some() { self } else { self.no_retry() }
     }
 
+    /// The provider said how long it will be away: the caller may try again then.
+    #[must_use]
+    pub const fn told_to_wait(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self.should_retry = None;
+        self
+    }
+
     /// The connection closes after the answer.
     #[must_use]
     pub const fn closing(mut self) -> Self {
@@ -318,6 +326,9 @@ impl ApiError {
                     Some(millis) => error.retry_after(Duration::from_millis(*millis)),
                     None => error.no_retry(),
                 }
+            }
+            UpstreamFault::Failed { status: Some(529) } => {
+                Self::new(Code::Overloaded, "the provider is overloaded").no_retry()
             }
             UpstreamFault::Failed { status } => {
                 let (code, message) = match status {

@@ -23,8 +23,9 @@ use crate::relay::{Gateway, Worker, watch};
 use crate::telemetry::{self, MetricsError};
 use crate::{gauges, routes};
 
-/// A client that sends no whole request head for this long is cut off.
-const REQUEST_HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// A client that sends no whole request head for this long is cut off. A busy client that opens a thousand
+/// connections at once takes seconds to get round to each, so this is not the five seconds of actix.
+const REQUEST_HEAD_WITHIN: Duration = Duration::from_secs(15);
 /// How long an idle connection is kept: longer than SDKs keep theirs between two calls of an agent.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Connections a thread serves; beyond it new ones wait in the backlog.
@@ -75,6 +76,9 @@ pub struct Server {
     pub gateway: Arc<Gateway>,
     public: ServerHandle,
     admin: ServerHandle,
+    /// The public listener in duplicate: closing it is how draining refuses connections while the server's
+    /// threads, on which workspaces live, go on.
+    listener: TcpListener,
 }
 
 impl Server {
@@ -112,6 +116,7 @@ impl Server {
         admin: Option<TcpListener>,
     ) -> Result<Self, StartError> {
         let public_address = public.local_addr()?;
+        let listener_duplicate = public.try_clone()?;
         let admin_address = admin.as_ref().map_or(Ok(public_address), TcpListener::local_addr)?;
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let drain_seconds = gateway.config.server.drain_timeout.as_secs().saturating_add(5);
@@ -138,7 +143,10 @@ impl Server {
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(REQUEST_HEAD_WITHIN)
             .shutdown_timeout(drain_seconds)
-            .on_connect(watch::keep_socket)
+            .on_connect({
+                let gateway = gateway.clone();
+                move |connection, extensions| watch::keep_socket(&gateway.edge, connection, extensions)
+            })
             .disable_signals()
             .listen(public)?
             .run();
@@ -172,7 +180,14 @@ impl Server {
         gateway.core.start_actors();
         gateway.open();
         gauges::keep_up(gateway.clone(), metrics);
-        Ok(Self { public_address, admin_address, gateway, public: public_handle, admin: admin_handle })
+        Ok(Self {
+            public_address,
+            admin_address,
+            gateway,
+            public: public_handle,
+            admin: admin_handle,
+            listener: listener_duplicate,
+        })
     }
 
     /// Drains: takes no further request, lets running ones finish within the configured time, makes
@@ -181,15 +196,20 @@ impl Server {
     /// # Errors
     /// The journal's last records did not reach the disk.
     pub async fn stop(self) -> Result<(), JournalLost> {
-        let Self { gateway, public, admin, .. } = self;
+        let Self { gateway, public, admin, listener, .. } = self;
         gateway.drain();
         tracing::info!(running = gateway.running(), "draining");
-        let stopping = actix_web::rt::spawn(public.stop(true));
+        public.pause().await;
+        // A listening socket that is shut down refuses connections from then on; stopping the server instead
+        // would end the idle threads at once, and with them the workspaces that live there.
+        if let Err(error) = rustix::net::shutdown(&listener, rustix::net::Shutdown::Both) {
+            tracing::warn!(%error, "the public listener could not be closed");
+        }
         let drained = tokio::time::timeout(gateway.config.server.drain_timeout, gateway.idle()).await;
         if drained.is_err() {
             tracing::warn!(running = gateway.running(), "the drain timeout is over; cutting what still runs");
         }
-        let _ = tokio::time::timeout(LAST_BYTES_WITHIN, stopping).await;
+        let _ = tokio::time::timeout(LAST_BYTES_WITHIN, public.stop(true)).await;
         public.stop(false).await;
         let flushed = gateway.core.journal.clone().shutdown().await;
         admin.stop(false).await;

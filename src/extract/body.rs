@@ -14,6 +14,8 @@ use crate::relay::Gateway;
 /// Until the first bytes; a body gets a second more for every 64 KiB that came.
 const FIRST_BYTES_WITHIN: Duration = Duration::from_secs(10);
 const BYTES_PER_SECOND: usize = 64 * 1024;
+/// Memory that is set aside on a caller's word alone.
+const EXPECTED_MAX: usize = 1024 * 1024;
 
 /// A whole body and its part of the budget.
 pub struct Body {
@@ -37,7 +39,7 @@ pub async fn read(gateway: &Gateway, headers: &HeaderMap, payload: Payload) -> R
         return Err(too_large());
     }
     let mut budget = gateway.edge.body_budget();
-    let bytes = timeout(deadline(declared), collect(payload, max, &mut budget, too_large))
+    let bytes = timeout(deadline(declared), collect(payload, declared, max, &mut budget, too_large))
         .await
         .unwrap_or_else(|_| Err(ApiError::new(Code::RequestTimeout, "the request body came too slowly").closing()))?;
     Ok(Body { bytes, _budget: budget })
@@ -51,6 +53,7 @@ fn deadline(declared: Option<u64>) -> Duration {
 
 async fn collect(
     mut payload: Payload,
+    declared: Option<u64>,
     max: u64,
     budget: &mut BodyBudget,
     too_large: impl Fn() -> ApiError,
@@ -73,7 +76,8 @@ async fn collect(
             Some(whole) => whole.extend_from_slice(&chunk),
             None if first.is_empty() => first = chunk,
             None => {
-                let mut joined = BytesMut::with_capacity(first.len() + chunk.len());
+                let expected = declared.map_or(0, |length| usize::try_from(length).unwrap_or(0)).min(EXPECTED_MAX);
+                let mut joined = BytesMut::with_capacity(expected.max(first.len() + chunk.len()));
                 joined.extend_from_slice(&first);
                 joined.extend_from_slice(&chunk);
                 whole = Some(joined);

@@ -156,17 +156,20 @@ async fn admit(
     json_depth::check(&body.bytes, depth_max).map_err(ApiError::from)?;
     let (parsed, reply) = dialects::read(route, request.headers(), &body.bytes).map_err(ApiError::from)?;
     let summary = parsed.summary();
+    gateway.edge.check_counts(&summary.input).map_err(ApiError::from)?;
     let failed = |error: ApiError| Failed { reply: Some(reply), ..error.into() };
     let model = find_model(worker, &summary.model).map_err(failed)?;
     let failed = |error: ApiError| Failed { model: Some(model.clone()), reply: Some(reply), ..error.into() };
     let upstreams = dialects_of(worker, &model);
     let book = gateway.core.prices.in_force(now);
-    let quote = quote(&model, book.as_deref(), &summary).map_err(failed)?;
+    let mut quote = quote(&model, book.as_deref(), &summary).map_err(failed)?;
     let workspace = key.workspace.id();
     let client = Client::new(parsed, reply, request.headers(), workspace, &upstreams, &gateway.signatures)
         .map_err(|error| failed(error.into()))?;
     let mut prepared =
         client.prepare(&model, quote.output_limit, summary.stream, &upstreams).map_err(|error| failed(error.into()))?;
+    let growth = prepared.sent_bytes_max().saturating_sub(body.bytes.len());
+    quote.cover_growth(u64::try_from(growth).unwrap_or(u64::MAX));
     let ask = quote.ask().map_err(|error| {
         tracing::error!(%error, model = %model.id, "a request could not be priced");
         failed(ApiError::new(Code::Internal, "this request could not be priced"))

@@ -228,6 +228,11 @@ impl Prepared {
         self.calls.iter().find(|(dialect, _)| *dialect == upstream).map(|(_, call)| call.clone())
     }
 
+    /// Bytes of the largest body that is sent.
+    pub fn sent_bytes_max(&self) -> usize {
+        self.calls.iter().map(|(_, call)| call.body.len()).max().unwrap_or(0)
+    }
+
     /// Whether bytes go through as they came.
     pub fn forwards_to(&self, upstream: Dialect) -> bool {
         self.forwards == Some(upstream)
@@ -242,7 +247,8 @@ impl Prepared {
     pub fn stream_relay(&self, upstream: Dialect, label: Label, model: &Model) -> Box<dyn StreamRelay> {
         if self.forwards_to(upstream) {
             return match upstream {
-                Dialect::Anthropic => Box::new(anthropic::Passthrough::new(label, *model.id != *model.upstream_model)),
+                // Claude answers an alias with its dated name: the caller reads the one that was asked for.
+                Dialect::Anthropic => Box::new(anthropic::Passthrough::new(label, true)),
                 _ => Box::new(openai::ChunkRelay::new(label, &model.upstream_model)),
             };
         }
@@ -275,15 +281,14 @@ impl Prepared {
         model: &Model,
     ) -> Result<(PlainAnswer, PlainMeter), AnswerFault> {
         if self.forwards_to(upstream) {
-            let splice = *model.id != *model.upstream_model;
             if upstream == Dialect::Anthropic {
                 let meter = anthropic::read_usage(&bytes)?;
                 let meter = PlainMeter { reported: meter.usage, delivered_bytes: meter.delivered_bytes };
-                let bytes = if splice { anthropic::splice_model(bytes, &model.id) } else { bytes };
-                return Ok((PlainAnswer::Forward(bytes), meter));
+                return Ok((PlainAnswer::Forward(anthropic::splice_model(bytes, &model.id)), meter));
             }
             let meter = openai::read_usage(&bytes)?;
             let meter = PlainMeter { reported: meter.usage, delivered_bytes: meter.delivered_bytes };
+            let splice = *model.id != *model.upstream_model;
             let bytes = if splice { openai::splice_model(bytes, &model.id) } else { bytes };
             return Ok((PlainAnswer::Forward(bytes), meter));
         }

@@ -107,6 +107,7 @@ impl<'a> Attempts<'a> {
                     return Err(failure);
                 }
                 Err(_) => {
+                    pool.report(account, Outcome::Failed("no answer in time"));
                     count(&pool.spec().id, "timeout");
                     // A silent provider is not asked twice.
                     return Err(Failure::last(ExchangeError::TimedOut.into()));
@@ -164,7 +165,13 @@ impl<'a> Attempts<'a> {
             UpstreamFault::Failed { .. } | UpstreamFault::Overloaded { .. } => matches!(status, 500 | 502 | 503 | 529),
             UpstreamFault::BadRequest { .. } | UpstreamFault::TooLarge | UpstreamFault::MalformedFunctionCall => false,
         };
-        Failure { error: ApiError::upstream(&fault), retryable }
+        let mut error = ApiError::upstream(&fault);
+        // Adapters read the wait of rate limits and overload; a plain 503 may name one too.
+        let wait = exchange.header("retry-after").and_then(|seconds| seconds.trim().parse::<u64>().ok());
+        if let (503 | 529, UpstreamFault::Failed { .. }, Some(seconds @ 1..)) = (status, &fault, wait) {
+            error = error.told_to_wait(Duration::from_secs(seconds));
+        }
+        Failure { error, retryable }
     }
 
     fn has_provider_after(&self, route: &Route) -> bool {

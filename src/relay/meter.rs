@@ -3,8 +3,20 @@
 //! Reported counts win, an explicit zero is zero; what was not reported is estimated as ⌈bytes ÷ 4⌉ and
 //! marked so, the output never above the limit that was sent.
 
+use std::time::Duration;
+
 use lmhaven_actors::adapters::quantity::estimated_tokens;
 use lmhaven_actors::domain::usage::{Bucket, Usage};
+
+/// A caller who hangs up sooner on an answer that has not begun pays nothing.
+pub const AWAITED_FREE: Duration = Duration::from_secs(1);
+
+/// The usage of a request whose answer never began: its prompt, estimated.
+pub fn prompt_only(prompt_bytes: u64) -> Usage {
+    let measured =
+        Measured { reported: None, output_is_final: true, delivered_bytes: 0, prompt_bytes, output_limit: 0 };
+    measured.usage()
+}
 
 /// What is known of a request while and after it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,11 @@
 //! An answer that is not streamed: one upstream call, read whole, settled, then written.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use lmhaven_actors::adapters::UpstreamFault;
-use lmhaven_actors::domain::usage::Usage;
 use lmhaven_actors::provider::{Exchange, ExchangeError, Outcome};
 use tokio::time::timeout;
 
@@ -15,13 +14,11 @@ use crate::headers;
 use crate::relay::chat::{self, Admitted, Failed};
 use crate::relay::dialects::{self, AnswerFault, PlainAnswer, PlainMeter};
 use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed};
-use crate::relay::meter::Measured;
+use crate::relay::meter::{AWAITED_FREE, Measured, prompt_only};
 use crate::telemetry::{self, End};
 
 /// The largest plain answer: room for a few images as base 64.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// A caller who hangs up sooner pays nothing.
-const AWAITED_FREE: Duration = Duration::from_secs(1);
 
 /// Runs an admitted request to its whole answer.
 ///
@@ -149,9 +146,7 @@ async fn hung_up(admitted: Admitted) -> Failed {
     let Admitted { model, quote, lease, prompt_bytes, timing, route, .. } = admitted;
     let error = ApiError::new(Code::RequestTimeout, "the caller hung up").closing();
     if timing.started.elapsed() > AWAITED_FREE {
-        let prompt_only =
-            Measured { reported: None, output_is_final: true, delivered_bytes: 0, prompt_bytes, output_limit: 0 };
-        let usage: Usage = prompt_only.usage();
+        let usage = prompt_only(prompt_bytes);
         let settled = lease.settle(quote.charge(usage)).await;
         telemetry::charged(&model, &timing, &usage, settled.charged, quote.list_cost(&usage));
     } else {

@@ -33,6 +33,7 @@ pub struct Quote {
     /// The price-book version it came from.
     pub price_version: u32,
     prompt: Usage,
+    context_window: u64,
     /// The output limit that is sent upstream unless money lowers it.
     pub output_limit: u32,
     /// The least output it has to be able to pay for.
@@ -65,10 +66,20 @@ impl Quote {
             row: row.clone(),
             price_version,
             prompt: prompt_bound(&summary.input, u64::from(model.context_window)),
+            context_window: u64::from(model.context_window),
             output_limit: chosen,
             output_least,
             streamed: summary.stream,
         }
+    }
+
+    /// Counts what a translation added to the body: schemas that are written out grow, and every byte of
+    /// the prompt may be a token.
+    pub fn cover_growth(&mut self, bytes: u64) {
+        let bucket =
+            [Bucket::CacheWrite1h, Bucket::CacheWrite5m].into_iter().find(|bucket| self.prompt.get(*bucket) > 0);
+        let bucket = bucket.unwrap_or(Bucket::Input);
+        self.prompt.set(bucket, self.prompt.get(bucket).saturating_add(bytes).min(self.context_window));
     }
 
     /// What to ask the workspace for: a plain answer its worst case, a stream its first slice.
@@ -210,6 +221,14 @@ mod tests {
         let stream = Quote::new(&summary(true, Some(4_000)), &row(), 1, MODEL).ask().unwrap();
         assert_eq!(stream.least, stream.wanted);
         assert!(stream.wanted < plain.ask().unwrap().wanted);
+    }
+
+    #[test]
+    fn what_a_translation_adds_is_held_too() {
+        let mut quote = Quote::new(&summary(false, Some(16)), &row(), 1, MODEL);
+        let before = quote.ask().unwrap().least;
+        quote.cover_growth(28_000);
+        assert_eq!(quote.ask().unwrap().least.nano() - before.nano(), 5_000_000, "28,000 × 5 ÷ 28 micro-dollars");
     }
 
     #[test]

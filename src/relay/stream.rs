@@ -27,7 +27,7 @@ use crate::relay::chat::{self, Admitted, Failed};
 use crate::relay::dialects;
 use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed};
 use crate::relay::generator::{Generator, Next, Yielder};
-use crate::relay::meter::Measured;
+use crate::relay::meter::{AWAITED_FREE, Measured, prompt_only};
 use crate::relay::watch::Signal;
 use crate::telemetry::{self, End};
 
@@ -235,7 +235,7 @@ enum Stop {
 type Begun = (Exchange, Box<dyn StreamRelay>, BytesMut, Flow);
 
 /// Makes attempts until a provider sends its first event.
-async fn first_event(admitted: &Admitted, yielder: &Yielder) -> Result<Begun, ApiError> {
+async fn first_event(admitted: &Admitted, yielder: &Yielder) -> Result<Begun, Broken> {
     let mut attempts = Attempts::of(&admitted.worker, &admitted.model, &admitted.timing);
     let mut kept_alive = false;
     loop {
@@ -256,15 +256,15 @@ async fn attempt_while_kept_alive(
     attempts: &mut Attempts<'_>,
     yielder: &Yielder,
     kept_alive: &mut bool,
-) -> Result<Result<Begun, (Failure, Option<Route>)>, ApiError> {
+) -> Result<Result<Begun, (Failure, Option<Route>)>, Broken> {
     let mut attempt = std::pin::pin!(attempt(admitted, attempts));
     loop {
         tokio::select! {
             biased;
             made = &mut attempt => return Ok(made),
             signal = admitted.watched.signal() => match signal {
-                Signal::Gone => return Err(hung_up()),
-                Signal::Revoked => return Err(revoked()),
+                Signal::Gone => return Err(Broken { error: hung_up(), charge: prompt_awaited(admitted) }),
+                Signal::Revoked => return Err(revoked().into()),
                 Signal::KeepAliveDue => {
                     *kept_alive = true;
                     yielder.give(Bytes::from_static(dialects::keep_alive(admitted.prepared.reply))).await;
@@ -436,6 +436,12 @@ fn charge_of(admitted: &Admitted, relay: &dyn StreamRelay) -> Charge {
         output_limit: admitted.prepared.output_limit,
     };
     admitted.quote.charge(measured.usage())
+}
+
+/// A caller who leaves an answer that was awaited for long pays its prompt.
+fn prompt_awaited(admitted: &Admitted) -> Option<Charge> {
+    (admitted.timing.started.elapsed() > AWAITED_FREE)
+        .then(|| admitted.quote.charge(prompt_only(admitted.prompt_bytes)))
 }
 
 fn hung_up() -> ApiError {

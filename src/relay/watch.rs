@@ -19,6 +19,8 @@ use lmhaven_actors::keyring::KeyEntry;
 use rustix::event::{PollFd, PollFlags};
 use tokio::time::Instant;
 
+use crate::edge::Edge;
+
 /// How often sockets and times are looked at.
 const TICK: Duration = Duration::from_millis(250);
 /// Silence towards the caller after which a keep-alive is due.
@@ -30,9 +32,17 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct CallerSocket(Rc<OwnedFd>);
 
-/// To be called when a connection opens: keeps its socket for the requests on it.
-pub fn keep_socket(connection: &dyn Any, extensions: &mut Extensions) {
+/// To be called when a connection opens: keeps its socket for the requests on it, or ends it where its
+/// address has too many.
+pub fn keep_socket(edge: &Edge, connection: &dyn Any, extensions: &mut Extensions) {
     let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() else { return };
+    if let Ok(peer) = stream.peer_addr() {
+        let Some(count) = edge.open_connection(peer.ip().to_canonical()) else {
+            let _ = rustix::net::shutdown(stream.as_fd(), rustix::net::Shutdown::Both);
+            return;
+        };
+        extensions.insert(Rc::new(count));
+    }
     match stream.as_fd().try_clone_to_owned() {
         Ok(socket) => {
             extensions.insert(CallerSocket(Rc::new(socket)));

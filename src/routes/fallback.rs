@@ -3,11 +3,14 @@
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::chat::Dialect;
+use lmhaven_actors::domain::ids::RequestId;
+use lmhaven_actors::keyring::KeyEntry;
 use lmhaven_actors::system::fresh;
 
 use super::WorkerData;
 use crate::error::{ApiError, Code};
 use crate::extract::caller;
+use crate::relay::chat::Failed;
 
 /// Paths that SDKs call when `/v1` is missing from their base URL.
 const WITHOUT_PREFIX: [&str; 7] =
@@ -19,11 +22,14 @@ pub(super) async fn not_found(worker: WorkerData, request: HttpRequest) -> HttpR
     let without_prefix = WITHOUT_PREFIX.iter().any(|known| path.starts_with(known));
     let id = fresh::request_id(worker.gateway.core.clock.now().wall);
     let dialect = if path.ends_with("/messages") { Dialect::Anthropic } else { Dialect::Openai };
-    if (without_prefix || path.starts_with("/v1/"))
-        && let Err(error) = caller::authenticate(&worker.gateway, &request)
-    {
-        return error.respond(dialect, id);
-    }
+    let key = if without_prefix || path.starts_with("/v1/") {
+        match caller::authenticate(&worker.gateway, &request) {
+            Ok(key) => Some(key),
+            Err(error) => return error.respond(dialect, id),
+        }
+    } else {
+        None
+    };
     let message = if without_prefix {
         "there is no such route: add /v1 to the base URL (for the OpenAI SDKs it ends in /v1)"
     } else if ["/v1/images", "/v1/audio", "/v1/files", "/v1/receipts", "/v1/responses"]
@@ -34,20 +40,31 @@ pub(super) async fn not_found(worker: WorkerData, request: HttpRequest) -> HttpR
     } else {
         "there is no such route"
     };
-    ApiError::new(Code::NotFound, message).respond(dialect, id)
+    respond(ApiError::new(Code::NotFound, message), key.as_deref(), dialect, id).await
+}
+
+/// A reply to a key carries its limits and balance, whatever it says.
+async fn respond(error: ApiError, key: Option<&KeyEntry>, dialect: Dialect, id: RequestId) -> HttpResponse {
+    match key {
+        Some(key) => Failed::from(error).respond(key, dialect, id).await,
+        None => error.respond(dialect, id),
+    }
 }
 
 /// 405, after 401 where a key is due.
 pub(super) async fn method_not_allowed(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     let id = fresh::request_id(worker.gateway.core.clock.now().wall);
-    if request.path().starts_with("/v1/")
-        && let Err(error) = caller::authenticate(&worker.gateway, &request)
-    {
-        return error.respond(Dialect::Openai, id);
-    }
+    let key = if request.path().starts_with("/v1/") {
+        match caller::authenticate(&worker.gateway, &request) {
+            Ok(key) => Some(key),
+            Err(error) => return error.respond(Dialect::Openai, id),
+        }
+    } else {
+        None
+    };
     let allowed = if request.method() == actix_web::http::Method::POST { "GET, HEAD" } else { "POST" };
     let error = ApiError::new(Code::MethodNotAllowed, format!("this route takes {allowed}"));
-    let mut response = error.respond(Dialect::Openai, id);
+    let mut response = respond(error, key.as_deref(), Dialect::Openai, id).await;
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }

@@ -51,6 +51,13 @@ const FLAG_DECODED: u8 = 1;
 const FLAG_NEXT_CALL: u8 = 2;
 
 impl Signature {
+    /// What stands for the signature of a thought whose provider signs none: fits nobody, so it is left out
+    /// when it comes back.
+    pub fn absent(model: &str) -> Self {
+        let origin = Origin { protocol: Dialect::Openai, model: Arc::from(model) };
+        Self { origin: Some(origin), value: Arc::from("") }
+    }
+
     /// Whether it may be sent to this provider's model.
     pub fn fits(&self, protocol: Dialect, model: &str) -> bool {
         self.origin.as_ref().is_none_or(|origin| origin.protocol == protocol && *origin.model == *model)

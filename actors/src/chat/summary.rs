@@ -29,6 +29,8 @@ pub struct InputBound {
     pub messages: u64,
     /// Tools are given: the provider adds its own prompt for them.
     pub tools: bool,
+    /// How many tools are defined.
+    pub tool_definitions: u64,
     /// Images.
     pub images: u64,
     /// Pages of documents given as data.

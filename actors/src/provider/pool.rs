@@ -254,8 +254,15 @@ impl PoolGuard {
 
     /// Notes how the attempt went. To be called once per attempt; a caller who left says nothing.
     pub fn report(&self, outcome: Outcome) {
-        let Some(account) = self.pool.accounts.get(self.n) else { return };
-        let now = self.pool.now_millis();
+        self.pool.report(self.n, outcome);
+    }
+}
+
+impl Pool {
+    /// Notes how an attempt on account `n` went, where its guard is gone.
+    pub fn report(&self, n: usize, outcome: Outcome) {
+        let Some(account) = self.accounts.get(n) else { return };
+        let now = self.now_millis();
         match outcome {
             Outcome::Answered => account.breaker.lock().note(false, now),
             Outcome::Failed(what) => {
@@ -278,12 +285,10 @@ impl PoolGuard {
             }
         }
     }
-}
 
-impl PoolGuard {
     /// Counts that the account takes no requests for a while. Rare, so that the look-up by label does not matter.
     fn count_cooldown(&self, reason: &'static str) {
-        let provider = self.pool.spec.id.clone();
+        let provider = self.spec.id.clone();
         metrics::counter!("lmhaven_provider_key_cooldowns_total", "provider" => provider, "reason" => reason)
             .increment(1);
     }

@@ -19,9 +19,9 @@ pub fn render_answer(answer: &Answer, label: &Label, usage: &Usage) -> Vec<u8> {
     out.put_slice(b",\"type\":\"message\",\"role\":\"assistant\",\"model\":");
     put_string(&mut out, &label.model);
     out.put_slice(b",\"content\":[");
-    let mut first = true;
-    for part in &answer.parts {
-        put_part(part, label.show_thoughts, &mut first, &mut out);
+    let mut content = Content { label, first: true, call_signed: false };
+    for (index, part) in answer.parts.iter().enumerate() {
+        content.put(part, answer.parts.get(index + 1), &mut out);
     }
     out.put_slice(b"],\"stop_reason\":\"");
     out.put_slice(stop_reason(answer.finish).as_bytes());
@@ -38,38 +38,61 @@ pub fn render_answer(answer: &Answer, label: &Label, usage: &Usage) -> Vec<u8> {
     out
 }
 
-fn put_part(part: &Part, show_thoughts: bool, first: &mut bool, out: &mut Vec<u8>) {
-    match part {
-        Part::Text { text, .. } if !text.is_empty() => {
-            begin(first, "{\"type\":\"text\",\"text\":", out);
-            put_string(out, text);
-        }
-        Part::Thinking { text, signature } if show_thoughts => {
-            put_thought(text, &signature.as_ref().map(Signature::to_envelope).unwrap_or_default(), first, out);
-            return;
-        }
-        Part::RedactedThinking { data } if show_thoughts => {
-            begin(first, "{\"type\":\"redacted_thinking\",\"data\":", out);
-            put_string(out, &data.to_envelope());
-        }
-        Part::ToolCall { id, name, arguments, signature, .. } => {
-            if let Some(signature) = signature.as_ref().filter(|_| show_thoughts) {
-                put_thought("", &signature.to_call_envelope(), first, out);
+/// The blocks of an answer as they are written.
+struct Content<'a> {
+    label: &'a Label,
+    first: bool,
+    /// The signature of the next tool call went out with the thought before it.
+    call_signed: bool,
+}
+
+impl Content<'_> {
+    fn put(&mut self, part: &Part, next: Option<&Part>, out: &mut Vec<u8>) {
+        let Self { label, first, call_signed } = self;
+        let show_thoughts = label.show_thoughts;
+        match part {
+            Part::Text { text, .. } if !text.is_empty() => {
+                begin(first, "{\"type\":\"text\",\"text\":", out);
+                put_string(out, text);
             }
-            begin(first, "{\"type\":\"tool_use\",\"id\":", out);
-            put_string(out, &tool_ids::fitting(id));
-            out.put_slice(b",\"name\":");
-            put_string(out, name);
-            out.put_slice(b",\"input\":");
-            put_display(out, arguments);
+            Part::Thinking { text, signature } if show_thoughts => {
+                let envelope = match (signature, next) {
+                    (Some(signature), _) => signature.to_envelope(),
+                    // The call's signature goes with the thought before it, as in a stream.
+                    (None, Some(Part::ToolCall { signature: Some(signature), .. })) => {
+                        *call_signed = true;
+                        signature.to_call_envelope()
+                    }
+                    // Clients drop a thought without a signature, and Anthropic itself never sends one.
+                    (None, _) => Signature::absent(&label.model).to_envelope(),
+                };
+                put_thought(text, &envelope, first, out);
+                return;
+            }
+            Part::RedactedThinking { data } if show_thoughts => {
+                begin(first, "{\"type\":\"redacted_thinking\",\"data\":", out);
+                put_string(out, &data.to_envelope());
+            }
+            Part::ToolCall { id, name, arguments, signature, .. } => {
+                let signed = std::mem::take(call_signed);
+                if let Some(signature) = signature.as_ref().filter(|_| show_thoughts && !signed) {
+                    put_thought("", &signature.to_call_envelope(), first, out);
+                }
+                begin(first, "{\"type\":\"tool_use\",\"id\":", out);
+                put_string(out, &tool_ids::fitting(id));
+                out.put_slice(b",\"name\":");
+                put_string(out, name);
+                out.put_slice(b",\"input\":");
+                put_display(out, arguments);
+            }
+            Part::Text { .. }
+            | Part::Thinking { .. }
+            | Part::RedactedThinking { .. }
+            | Part::Media { .. }
+            | Part::ToolResult { .. } => return,
         }
-        Part::Text { .. }
-        | Part::Thinking { .. }
-        | Part::RedactedThinking { .. }
-        | Part::Media { .. }
-        | Part::ToolResult { .. } => return,
+        out.put_slice(b"}");
     }
-    out.put_slice(b"}");
 }
 
 fn put_thought(text: &str, envelope: &str, first: &mut bool, out: &mut Vec<u8>) {

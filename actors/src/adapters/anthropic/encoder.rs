@@ -64,6 +64,11 @@ impl StreamEncoder {
         if self.open == (Open::Tool { has_arguments: false }) {
             self.delta(out, "input_json_delta", "partial_json", "");
         }
+        if self.open == (Open::Thinking { signed: false }) {
+            // Clients drop a thought without a signature, and Anthropic itself never sends one.
+            let envelope = Signature::absent(&self.label.model).to_envelope();
+            self.delta(out, "signature_delta", "signature", &envelope);
+        }
         if self.open != Open::Nothing {
             self.open = Open::Nothing;
             put_block_stop(self.index(), out);

@@ -53,6 +53,7 @@ impl Body<'_> {
                 text_bytes: count(prompt_bytes).saturating_sub(pieces.data_bytes),
                 messages: count(self.messages.len()) + u64::from(self.system.is_some()),
                 tools: !self.tools.is_empty() || pieces.tool_blocks,
+                tool_definitions: u64::try_from(self.tools.len()).unwrap_or(u64::MAX),
                 images: pieces.images,
                 document_pages: pieces.document_pages,
                 audio_seconds: 0,

@@ -13,9 +13,19 @@ use super::flatten::{Definitions, Flat, Flattened};
 
 /// Schemas below this many levels are cut off: nothing real is deeper.
 const DEPTH_MAX: usize = 48;
-/// The most that one may become, in schemas and in what [`Flat::weight`] counts: references can repeat,
-/// and repeat again, so that a small body would make a huge one.
-const SIZE_MAX: usize = 20_000;
+/// The most that a request's schemas may grow by, in schemas and in what [`Flat::weight`] counts: references
+/// can repeat, and repeat again, so that a small body would make a huge one.
+const GROWTH_MAX: usize = 20_000;
+
+/// How much the schemas of one request may still grow by replacing references.
+#[derive(Debug)]
+pub(super) struct Allowance(usize);
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self(GROWTH_MAX)
+    }
+}
 const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "array", "object", "null"];
 /// Formats that Gemini knows.
 const FORMATS: [&str; 7] = ["date-time", "date", "time", "int32", "int64", "float", "double"];
@@ -33,8 +43,8 @@ const SPOKEN: [&str; 9] = [
 ];
 
 /// The parameters of a tool: an object at the root; `None` where there are none.
-pub(super) fn of_tool(schema: &Value) -> Option<Value> {
-    let mut root = cleaned(schema);
+pub(super) fn of_tool(schema: &Value, allowance: &mut Allowance) -> Option<Value> {
+    let mut root = cleaned(schema, allowance);
     merge_alternatives(&mut root);
     root.insert("type".to_owned(), json!("object"));
     let has_properties = root.get("properties").and_then(Value::as_object).is_some_and(|map| !map.is_empty());
@@ -43,22 +53,27 @@ pub(super) fn of_tool(schema: &Value) -> Option<Value> {
 
 /// The shape of an answer.
 pub(super) fn of_answer(schema: &Value) -> Value {
-    Value::Object(cleaned(schema))
+    Value::Object(cleaned(schema, &mut Allowance::default()))
 }
 
-fn cleaned(schema: &Value) -> Map<String, Value> {
+fn cleaned(schema: &Value, allowance: &mut Allowance) -> Map<String, Value> {
     let mut cleaner = Cleaner {
         definitions: Definitions::of(schema),
         stack: Vec::new(),
+        outermost: 0,
         used: Vec::new(),
-        size: 0,
+        known: BTreeSet::new(),
+        allowance,
         is_cyclic: false,
     };
     let mut root = cleaner.schema(schema, 0).unwrap_or_default();
     let mut definitions = Map::new();
     // References in definitions may need more definitions.
-    while let Some(name) = cleaner.used.iter().find(|name| !definitions.contains_key(**name)).copied() {
+    let mut next = 0;
+    while let Some(name) = cleaner.used.get(next).copied() {
+        next += 1;
         cleaner.stack = vec![name];
+        cleaner.outermost = 1;
         let definition = cleaner.definitions.get(name).and_then(|schema| cleaner.schema(schema, 1));
         definitions.insert(name.to_owned(), Value::Object(definition.unwrap_or_default()));
     }
@@ -103,45 +118,53 @@ fn names(value: Option<&Value>) -> impl Iterator<Item = &str> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-struct Cleaner<'a> {
+struct Cleaner<'a, 'b> {
     definitions: Definitions<'a>,
     /// Definitions that we are in, and references that were replaced by what they name.
     stack: Vec<&'a str>,
-    /// Definitions that what was made refers to.
+    /// How much of the stack is no replaced reference.
+    outermost: usize,
+    /// Definitions that what was made refers to, in order.
     used: Vec<&'a str>,
-    /// Counted against [`SIZE_MAX`].
-    size: usize,
+    known: BTreeSet<&'a str>,
+    /// What replaced references may still add.
+    allowance: &'b mut Allowance,
     /// What was made since this was reset refers to a definition that we are in.
     is_cyclic: bool,
 }
 
-impl<'a> Cleaner<'a> {
+impl<'a> Cleaner<'a, '_> {
     /// The schema made anew; `None` for `false`, which nothing satisfies.
     fn schema(&mut self, schema: &'a Value, depth: usize) -> Option<Map<String, Value>> {
-        self.size += 1;
         let map = match schema {
             Value::Bool(false) => return None,
-            Value::Object(map) if depth <= DEPTH_MAX && self.size <= SIZE_MAX => map,
+            Value::Object(map) if depth <= DEPTH_MAX => map,
             _ => return Some(Map::new()),
         };
+        if self.stack.len() > self.outermost && !self.grow(1) {
+            return Some(Map::new());
+        }
         let outer = self.stack.len();
         let made = match self.definitions.flatten(map, depth == 0, &mut self.stack) {
             Flattened::Reference(name) => {
                 self.is_cyclic |= self.stack.iter().any(|inside| self.definitions.reaches(name, inside));
-                if !self.used.contains(&name) {
+                if self.known.insert(name) {
                     self.used.push(name);
                 }
                 Map::from_iter([("$ref".to_owned(), json!(format!("#/$defs/{name}")))])
             }
-            Flattened::Schema(flat) => {
-                if self.stack.len() > outer {
-                    self.size += flat.weight();
-                }
-                self.object(&flat, depth)
-            }
+            Flattened::Schema(flat) if self.stack.len() > outer && !self.grow(flat.weight()) => Map::new(),
+            Flattened::Schema(flat) => self.object(&flat, depth),
         };
         self.stack.truncate(outer);
         Some(made)
+    }
+
+    /// Takes from the allowance; `false` where it is used up.
+    fn grow(&mut self, by: usize) -> bool {
+        let left = self.allowance.0.checked_sub(by);
+        self.allowance.0 = left.unwrap_or(0);
+        left.is_some()
     }
 
     fn object(&mut self, flat: &Flat<'a>, depth: usize) -> Map<String, Value> {

@@ -47,13 +47,17 @@ pub(super) fn tools(request: &Request) -> Result<(Option<WireTools<'_>>, Option<
     if request.tools.is_empty() {
         return Ok((None, None));
     }
+    let mut allowance = schema::Allowance::default();
     let mut function_declarations = Vec::with_capacity(request.tools.len());
     for (index, tool) in request.tools.iter().enumerate() {
         let param = || format!("tools[{index}].name");
         function_declarations.push(WireFunction {
             name: sent_name(&tool.name, param)?,
             description: tool.description.as_deref().filter(|description| !description.is_empty()),
-            parameters_json_schema: tool.parameters.as_ref().and_then(schema::of_tool),
+            parameters_json_schema: tool
+                .parameters
+                .as_ref()
+                .and_then(|parameters| schema::of_tool(parameters, &mut allowance)),
         });
     }
     let mode = request.tool_choice.as_ref().map(|choice| mode(choice, request)).transpose()?;

@@ -85,22 +85,36 @@ pub(super) fn system(parts: &[Part]) -> Option<WireContent<'_>> {
     (!parts.is_empty()).then_some(WireContent { role: None, parts })
 }
 
-/// A call that waits for its result.
-struct OpenCall<'a> {
-    id: &'a str,
-    name: &'a str,
+/// Calls that wait for their results, in order and by id: a turn may have thousands.
+#[derive(Default)]
+struct OpenCalls<'a> {
+    in_order: Vec<&'a str>,
+    names: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> OpenCalls<'a> {
+    fn first(&self) -> Option<&'a str> {
+        self.in_order.first().copied()
+    }
+
+    /// Adds a call. Tells whether its id is new.
+    fn add(&mut self, id: &'a str, name: &'a str) -> bool {
+        let is_new = self.names.insert(id, name).is_none();
+        self.in_order.push(id);
+        is_new
+    }
 }
 
 /// The turns; `model` is ours, and decides which signatures are its own.
 pub(super) fn contents<'a>(turns: &'a [Turn], model: &str) -> Result<Vec<WireContent<'a>>, BodyError> {
     let mut contents: Vec<WireContent<'a>> = Vec::with_capacity(turns.len());
-    let mut open: Vec<OpenCall<'a>> = Vec::new();
+    let mut open = OpenCalls::default();
     for turn in turns {
         let (role, mut parts) = match turn.role {
             Role::User => ("user", user_parts(&turn.parts, std::mem::take(&mut open))?),
             Role::Assistant => {
-                if let Some(call) = open.first() {
-                    return Err(lonely(call.id, "has no result in the next turn"));
+                if let Some(id) = open.first() {
+                    return Err(lonely(id, "has no result in the next turn"));
                 }
                 ("model", model_parts(&turn.parts, model, &mut open)?)
             }
@@ -111,8 +125,8 @@ pub(super) fn contents<'a>(turns: &'a [Turn], model: &str) -> Result<Vec<WireCon
             _ => contents.push(WireContent { role: Some(role), parts }),
         }
     }
-    if let Some(call) = open.first() {
-        return Err(lonely(call.id, "has no result in the next turn"));
+    if let Some(id) = open.first() {
+        return Err(lonely(id, "has no result in the next turn"));
     }
     if !contents.iter().any(|content| content.role == Some("user")) {
         return Err(BodyError::invalid("messages", "expected at least one message of the user that is not empty"));
@@ -121,49 +135,44 @@ pub(super) fn contents<'a>(turns: &'a [Turn], model: &str) -> Result<Vec<WireCon
 }
 
 /// Results in the order of their calls, then what the user says to them.
-fn user_parts<'a>(parts: &'a [Part], open: Vec<OpenCall<'a>>) -> Result<Vec<WirePart<'a>>, BodyError> {
+fn user_parts<'a>(parts: &'a [Part], open: OpenCalls<'a>) -> Result<Vec<WirePart<'a>>, BodyError> {
     let mut results: BTreeMap<&str, WirePart<'a>> = BTreeMap::new();
     let mut others = Vec::with_capacity(parts.len());
     for part in parts {
         match part {
             Part::ToolResult { call_id, parts, is_error, .. } => {
-                let call = open.iter().find(|call| call.id == call_id);
-                let Some(call) = call.filter(|call| !results.contains_key(call.id)) else {
+                let name = open.names.get(call_id.as_str()).filter(|_| !results.contains_key(call_id.as_str()));
+                let Some(name) = name else {
                     return Err(lonely(call_id, "has a result but was not called in the turn before"));
                 };
-                results.insert(call.id, result(call.name, parts, *is_error)?);
+                results.insert(call_id, result(name, parts, *is_error)?);
             }
             part => others.extend(plain_part(part)?),
         }
     }
-    let mut wire = Vec::with_capacity(open.len() + others.len());
-    for call in open {
-        let result = results.remove(call.id);
-        wire.push(result.ok_or_else(|| lonely(call.id, "has no result in the next turn"))?);
+    let mut wire = Vec::with_capacity(open.in_order.len() + others.len());
+    for id in open.in_order {
+        let result = results.remove(id);
+        wire.push(result.ok_or_else(|| lonely(id, "has no result in the next turn"))?);
     }
     wire.append(&mut others);
     Ok(wire)
 }
 
-fn model_parts<'a>(
-    parts: &'a [Part],
-    model: &str,
-    open: &mut Vec<OpenCall<'a>>,
-) -> Result<Vec<WirePart<'a>>, BodyError> {
+fn model_parts<'a>(parts: &'a [Part], model: &str, open: &mut OpenCalls<'a>) -> Result<Vec<WirePart<'a>>, BodyError> {
     let mut wire = Vec::with_capacity(parts.len());
     for part in parts {
         match part {
             Part::ToolCall { id, name, arguments, signature, .. } => {
-                if open.iter().any(|call| call.id == id) {
-                    return Err(lonely(id, "is made twice in one turn"));
-                }
                 let own = signature.as_ref().filter(|signature| signature.fits(Dialect::Gemini, model));
                 let value = own.map(|signature| &*signature.value).filter(|value| !value.is_empty());
                 // Only the first call of a turn needs one, and only that one may be made up.
-                let thought_signature = value.or_else(|| open.is_empty().then_some(NO_SIGNATURE));
+                let thought_signature = value.or_else(|| open.in_order.is_empty().then_some(NO_SIGNATURE));
                 let payload = Payload::FunctionCall { name: history_name(name)?, args: arguments };
                 wire.push(WirePart { payload, thought: false, thought_signature });
-                open.push(OpenCall { id, name });
+                if !open.add(id, name) {
+                    return Err(lonely(id, "is made twice in one turn"));
+                }
             }
             Part::Thinking { text, signature } => {
                 let own = signature.as_ref().filter(|signature| is_own_thought(signature, model));

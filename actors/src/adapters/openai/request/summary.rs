@@ -37,6 +37,7 @@ impl Body<'_> {
         }
         bound.input.messages = u64::try_from(self.messages.len()).unwrap_or(u64::MAX);
         bound.input.tools = !self.tools.is_empty() || self.raw("functions").is_some();
+        bound.input.tool_definitions = u64::try_from(self.tools.len()).unwrap_or(u64::MAX);
         Summary {
             model: self.model.to_string(),
             stream: self.stream,

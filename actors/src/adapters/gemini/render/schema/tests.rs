@@ -143,13 +143,19 @@ fn references_that_repeat_cannot_make_a_huge_schema() {
 
 #[test]
 fn the_parameters_of_a_tool_are_one_object() {
-    assert_eq!(of_tool(&json!({})), None);
-    assert_eq!(of_tool(&json!({"type": "object", "properties": {}, "additionalProperties": true})), None);
-    assert_eq!(of_tool(&json!({"properties": {"a": {}}})), Some(json!({"properties": {"a": {}}, "type": "object"})));
+    assert_eq!(of_tool(&json!({}), &mut Allowance::default()), None);
+    assert_eq!(
+        of_tool(&json!({"type": "object", "properties": {}, "additionalProperties": true}), &mut Allowance::default()),
+        None
+    );
+    assert_eq!(
+        of_tool(&json!({"properties": {"a": {}}}), &mut Allowance::default()),
+        Some(json!({"properties": {"a": {}}, "type": "object"}))
+    );
     let choice = json!({"anyOf": [
         {"type": "object", "properties": {"a": {"type": "string"}, "c": {}}, "required": ["a", "c"]},
         {"$ref": "#/$defs/B"},
         {"type": "null"},
     ], "$defs": {"B": {"type": "object", "properties": {"b": {"type": "integer"}, "c": {}}, "required": ["b", "c"]}}});
-    insta::assert_json_snapshot!(of_tool(&choice));
+    insta::assert_json_snapshot!(of_tool(&choice, &mut Allowance::default()));
 }

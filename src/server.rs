@@ -100,11 +100,9 @@ impl Server {
         seed_prices(&core, &config).await?;
         let pools = pools(&core, &config);
         let public = bind(config.server.listen)?;
-        let admin = if config.server.admin_listen == config.server.listen {
-            None
-        } else {
-            Some(bind(config.server.admin_listen)?)
-        };
+        // Port 0 is any free one: two of them are two ports.
+        let one_port = config.server.admin_listen == config.server.listen && config.server.listen.port() != 0;
+        let admin = if one_port { None } else { Some(bind(config.server.admin_listen)?) };
         let gateway = Gateway::new(core, Arc::new(config), pools);
         Self::run(gateway, metrics, public, admin).await
     }

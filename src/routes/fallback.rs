@@ -1,7 +1,7 @@
 //! Answers where there is no route, or no such method on it.
 
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, Route, web};
 use lmhaven_actors::chat::Dialect;
 use lmhaven_actors::domain::ids::RequestId;
 use lmhaven_actors::keyring::KeyEntry;
@@ -51,8 +51,13 @@ async fn respond(error: ApiError, key: Option<&KeyEntry>, dialect: Dialect, id: 
     }
 }
 
+/// What a resource answers to every other method than those it has.
+pub(super) fn not_allowed(allowed: &'static str) -> Route {
+    web::to(move |worker, request| method_not_allowed(worker, request, allowed))
+}
+
 /// 405, after 401 where a key is due.
-pub(super) async fn method_not_allowed(worker: WorkerData, request: HttpRequest) -> HttpResponse {
+async fn method_not_allowed(worker: WorkerData, request: HttpRequest, allowed: &'static str) -> HttpResponse {
     let id = fresh::request_id(worker.gateway.core.clock.now().wall);
     let key = if request.path().starts_with("/v1/") {
         match caller::authenticate(&worker.gateway, &request) {
@@ -62,7 +67,6 @@ pub(super) async fn method_not_allowed(worker: WorkerData, request: HttpRequest)
     } else {
         None
     };
-    let allowed = if request.method() == actix_web::http::Method::POST { "GET, HEAD" } else { "POST" };
     let error = ApiError::new(Code::MethodNotAllowed, format!("this route takes {allowed}"));
     let mut response = respond(error, key.as_deref(), Dialect::Openai, id).await;
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));

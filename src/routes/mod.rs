@@ -44,6 +44,7 @@ pub fn admin(routes: &mut ServiceConfig) {
     get(routes, "/healthz", health::alive);
     get(routes, "/readyz", health::ready);
     get(routes, "/metrics", health::metrics);
+    routes.default_service(web::to(fallback::not_found));
 }
 
 /// What the admin port has besides health, where both ports are one.
@@ -67,7 +68,7 @@ where
     F::Output: actix_web::Responder + 'static,
 {
     let resource = web::resource(path).route(web::post().to(handler));
-    routes.service(resource.default_service(web::to(fallback::method_not_allowed)));
+    routes.service(resource.default_service(fallback::not_allowed("POST")));
 }
 
 fn get<F, Args>(routes: &mut ServiceConfig, path: &str, handler: F)
@@ -77,5 +78,5 @@ where
     F::Output: actix_web::Responder + 'static,
 {
     let resource = web::resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler));
-    routes.service(resource.default_service(web::to(fallback::method_not_allowed)));
+    routes.service(resource.default_service(fallback::not_allowed("GET, HEAD")));
 }

@@ -16,6 +16,7 @@
 
 mod harness;
 
+mod dialects;
 mod keys;
 mod limits;
 mod money;

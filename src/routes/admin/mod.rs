@@ -33,22 +33,22 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
     let workspaces = web::resource("/admin/v1/workspaces")
         .route(web::get().to(workspaces::list))
         .route(web::post().to(workspaces::create));
-    routes.service(workspaces.default_service(web::to(fallback::method_not_allowed)));
+    routes.service(workspaces.default_service(fallback::not_allowed("GET, POST")));
     let workspace = web::resource("/admin/v1/workspaces/{id}")
         .route(web::get().to(workspaces::show))
         .route(web::patch().to(workspaces::change));
-    routes.service(workspace.default_service(web::to(fallback::method_not_allowed)));
+    routes.service(workspace.default_service(fallback::not_allowed("GET, PATCH")));
     post(routes, "/admin/v1/workspaces/{id}/credits", money::credit);
     let keys = web::resource("/admin/v1/workspaces/{id}/keys")
         .route(web::get().to(keys::list))
         .route(web::post().to(keys::create));
-    routes.service(keys.default_service(web::to(fallback::method_not_allowed)));
+    routes.service(keys.default_service(fallback::not_allowed("GET, POST")));
     let key = web::resource("/admin/v1/workspaces/{id}/keys/{key_id}").route(web::delete().to(keys::revoke));
-    routes.service(key.default_service(web::to(fallback::method_not_allowed)));
+    routes.service(key.default_service(fallback::not_allowed("DELETE")));
     get(routes, "/admin/v1/workspaces/{id}/ledger", ledger::list);
     let prices =
         web::resource("/admin/v1/prices").route(web::get().to(prices::list)).route(web::post().to(prices::publish));
-    routes.service(prices.default_service(web::to(fallback::method_not_allowed)));
+    routes.service(prices.default_service(fallback::not_allowed("GET, POST")));
     get(routes, "/admin/v1/providers", providers::list);
     post(routes, "/admin/v1/providers/{id}/accounts/{n}/enable", providers::enable);
     post(routes, "/admin/v1/providers/{id}/accounts/{n}/disable", providers::disable);

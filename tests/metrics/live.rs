@@ -137,7 +137,7 @@ async fn every_expression_has_an_answer(gateway: &Gateway, callers: &Callers) {
     loop {
         let mut empty = Vec::new();
         for expression in open {
-            if prometheus.ask(&expression.text).await.is_empty() {
+            if !prometheus.answers(&expression.text).await {
                 empty.push(expression);
             }
         }

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 /// Must appear in no metric.
 pub(crate) const CANARY: &str = "canary-8f31c2";
 const ADMIN_TOKEN: &str = "admin-token-of-the-metrics-test-0123456789";
+/// A little load: as much as a busy machine can keep up with, and far below every limit.
+const ROUND_EVERY: Duration = Duration::from_millis(200);
 const CALLER_PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Gateway {
@@ -113,7 +115,7 @@ admin_token = "{ADMIN_TOKEN}"
 path = {folder}
 min_free = "1 MiB"
 [limits]
-requests_per_minute = 6000
+requests_per_minute = 60000
 [[providers]]
 id = "anthropic"
 kind = "anthropic"
@@ -147,9 +149,11 @@ impl Callers {
         self.expect(StatusCode::BAD_REQUEST, &self.rich, "messages", &json!({ "model": 7 })).await;
     }
 
-    /// Rounds until [`Callers::stop`].
+    /// Rounds at a steady pace until [`Callers::stop`].
     pub(crate) async fn go_on(self) {
+        let mut pace = tokio::time::interval(ROUND_EVERY);
         while !self.stop.get() {
+            pace.tick().await;
             self.round().await;
         }
     }

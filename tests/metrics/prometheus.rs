@@ -52,11 +52,11 @@ impl Prometheus {
         self.client.get(url).send().await.ok()?.json().await.ok()
     }
 
-    /// The samples that an expression has now. An error of Prometheus ends the test.
-    pub(crate) async fn ask(&mut self, expression: &str) -> Vec<Value> {
-        let Some(answer) = self.get("/api/v1/query", &[("query", expression)]).await else { return Vec::new() };
+    /// Whether an expression has a sample with a number now. An error of Prometheus ends the test.
+    pub(crate) async fn answers(&mut self, expression: &str) -> bool {
+        let Some(answer) = self.get("/api/v1/query", &[("query", expression)]).await else { return false };
         assert_eq!(answer["status"], "success", "{expression}: {answer}");
-        answer["data"]["result"].as_array().unwrap().clone()
+        answer["data"]["result"].as_array().unwrap().iter().any(|sample| sample["value"][1] != "NaN")
     }
 }
 

@@ -116,7 +116,7 @@ impl Server {
         let public_address = public.local_addr()?;
         let listener_duplicate = public.try_clone()?;
         let admin_address = admin.as_ref().map_or(Ok(public_address), TcpListener::local_addr)?;
-        let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        let workers = gateway.config.server.worker_count();
         let drain_seconds = gateway.config.server.drain_timeout.as_secs().saturating_add(5);
         let both = admin.is_none();
         let app = {

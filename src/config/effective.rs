@@ -41,13 +41,24 @@ fn quoted_list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
 }
 
 fn print_server(text: &mut String, server: &Server) -> fmt::Result {
-    let Server { listen, public_url, admin_listen, drain_timeout, admin_token, metrics_token, trusted_proxies } =
-        server;
+    let Server {
+        listen,
+        public_url,
+        admin_listen,
+        drain_timeout,
+        workers,
+        admin_token,
+        metrics_token,
+        trusted_proxies,
+    } = server;
     writeln!(text, "\n[server]")?;
     writeln!(text, "listen = \"{listen}\"")?;
     writeln!(text, "public_url = {}", quoted(public_url))?;
     writeln!(text, "admin_listen = \"{admin_listen}\"")?;
     writeln!(text, "drain_timeout = \"{}\"", print_duration(*drain_timeout))?;
+    if let Some(workers) = workers {
+        writeln!(text, "workers = {workers}")?;
+    }
     for (key, token) in [("admin_token", admin_token), ("metrics_token", metrics_token)] {
         if let Some(token) = token {
             writeln!(text, "{key} = {}", quoted(token.shown()))?;

@@ -163,8 +163,7 @@ async fn admit(
     let upstreams = dialects_of(worker, &model);
     let book = gateway.core.prices.in_force(now);
     let mut quote = quote(&model, book.as_deref(), &summary).map_err(failed)?;
-    let workspace = key.workspace.id();
-    let client = Client::new(parsed, reply, request.headers(), workspace, &upstreams, &gateway.signatures)
+    let client = Client::new(parsed, reply, request.headers(), &key.workspace, &upstreams, &gateway.signatures)
         .map_err(|error| failed(error.into()))?;
     let mut prepared =
         client.prepare(&model, quote.output_limit, summary.stream, &upstreams).map_err(|error| failed(error.into()))?;

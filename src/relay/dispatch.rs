@@ -18,7 +18,7 @@ use crate::config::Model;
 use crate::error::{ApiError, Code};
 use crate::relay::Worker;
 use crate::relay::dialects::{self, Prepared};
-use crate::telemetry::Timing;
+use crate::telemetry::{self, Timing};
 
 /// An error body of a provider is read up to this size.
 const ERROR_BODY_BYTES_MAX: usize = 256 * 1024;
@@ -227,8 +227,7 @@ fn report(fault: &UpstreamFault, guard: &PoolGuard, others: bool, status: u16) {
 
 /// Counts an attempt. Outcomes are a closed set.
 pub fn count(provider: &Arc<str>, outcome: &'static str) {
-    metrics::counter!("lmhaven_upstream_attempts_total", "provider" => provider.clone(), "outcome" => outcome)
-        .increment(1);
+    telemetry::attempted(provider, outcome);
 }
 
 /// What a broken or malformed answer is to the caller.

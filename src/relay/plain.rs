@@ -1,5 +1,8 @@
 //! An answer that is not streamed: one upstream call, read whole, settled, then written.
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
@@ -117,9 +120,11 @@ async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) ->
     };
     let usage = measured.usage();
     let charge = quote.charge(usage);
-    lease.note(charge);
-    if worker.gateway.core.journal.durable(lease.ticket()).await.is_err() {
-        let _ = lease.release().await;
+    let hold = worker.gateway.core.journal.durable(lease.ticket());
+    let mut settling = pin!(lease.settle(charge));
+    // The settlement is on its way while the hold is; its answer is not waited for yet, and wakes nobody.
+    let early = settling.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    if hold.await.is_err() {
         let error = ApiError::new(Code::StoreUnavailable, "the gateway cannot record requests right now");
         telemetry::request_ended(route, &model, &timing, End::Failed(&error));
         return Err(error.into());
@@ -129,7 +134,10 @@ async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) ->
             worker.gateway.signatures.keep(admitted.key.workspace.id(), call, signature.clone());
         }
     }
-    let settled = lease.settle(charge).await;
+    let settled = match early {
+        Poll::Ready(settled) => settled,
+        Poll::Pending => settling.await,
+    };
     let bytes = prepared.write_plain(answer, &label, &usage);
     telemetry::charged(&model, &timing, &usage, settled.charged, quote.list_cost(&usage));
     telemetry::request_ended(route, &model, &timing, End::Plain);

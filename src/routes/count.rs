@@ -79,7 +79,7 @@ async fn count(
         provider.ok_or_else(|| failed(ApiError::no_account(lmhaven_actors::provider::NoAccount::Disabled)))?;
     let upstream = provider.pool().spec().dialect;
     let call =
-        parsed.call(upstream, &model, request.headers(), key.workspace.id()).map_err(|error| failed(error.into()))?;
+        parsed.call(upstream, &model, request.headers(), &key.workspace).map_err(|error| failed(error.into()))?;
     let message = AdmitFree { key: key.key, model: model.id.clone(), feature: Feature::Text };
     let (admitted, standing) = key.workspace.ask(message).await.map_err(|error| failed(error.into()))?;
     let failed = |error: ApiError| Failed { standing: Some(standing), ..failed(error) };

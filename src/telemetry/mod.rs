@@ -18,7 +18,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 pub use money::credited;
 pub use names::{ATTEMPT_OUTCOMES, COOLDOWN_REASONS, Kind, METRICS, Metric, NONE, OTHER, REJECTION_REASONS};
 pub use requests::{
-    End, OpenStream, Timing, charged, first_event, first_event_leaves, rejected, request_ended, request_refused,
+    End, OpenStream, Timing, attempted, charged, first_event, first_event_leaves, rejected, request_ended,
+    request_refused,
 };
 
 use crate::config::Modality;

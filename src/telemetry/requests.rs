@@ -85,6 +85,7 @@ struct Handles {
     served: HashMap<Place, Served>,
     failed: HashMap<(Place, &'static str), (Counter, Histogram)>,
     charged: HashMap<(*const u8, *const u8), Charged>,
+    attempts: HashMap<(*const u8, &'static str), Counter>,
     streams: HashMap<*const u8, Gauge>,
 }
 
@@ -218,6 +219,16 @@ pub fn request_refused(route: Dialect, model: Option<&Model>, error: &ApiError) 
     if reason != "bad_key" {
         rejected(reason);
     }
+}
+
+/// Counts an attempt at a provider by its outcome, one of a closed set.
+pub fn attempted(provider: &Arc<str>, outcome: &'static str) {
+    HANDLES.with_borrow_mut(|handles| {
+        let count = || {
+            metrics::counter!("lmhaven_upstream_attempts_total", "provider" => provider.clone(), "outcome" => outcome)
+        };
+        handles.attempts.entry((provider.as_ptr(), outcome)).or_insert_with(count).increment(1);
+    });
 }
 
 /// Counts a refusal by its reason.

@@ -3,12 +3,15 @@
 //! Picks a healthy account that is under its cap and not cooling down, the one with the least in flight.
 //! A guard keeps the count and reports how the attempt went.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use secrecy::SecretString;
+use parking_lot::{Mutex, RwLock};
+use reqwest::Url;
+use reqwest::header::{self, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::breaker::Breaker;
 use crate::chat::Dialect;
@@ -41,11 +44,18 @@ pub struct ProviderSpec {
 pub struct Pool {
     spec: ProviderSpec,
     accounts: Vec<Account>,
+    /// Addresses by path, parsed once: a provider has a handful of them.
+    urls: RwLock<HashMap<String, Url>>,
     started: Instant,
 }
 
+/// Addresses that are kept: more than any provider has models.
+const URLS_MAX: usize = 256;
+
 #[derive(Debug, Default)]
 struct Account {
+    /// The header that carries its key; `None` where the key cannot be one.
+    credentials: Option<(HeaderName, HeaderValue)>,
     in_flight: AtomicU32,
     /// Milliseconds since the pool's start; zero is not cooling.
     cooling_until_millis: AtomicU64,
@@ -120,13 +130,28 @@ pub struct AccountView {
 impl Pool {
     /// A pool with every account healthy.
     pub fn new(spec: ProviderSpec) -> Arc<Self> {
-        let accounts = spec.api_keys.iter().map(|_| Account::default()).collect();
-        Arc::new(Self { spec, accounts, started: Instant::now() })
+        let account =
+            |key: &SecretString| Account { credentials: credentials(key, spec.dialect), ..Account::default() };
+        let accounts = spec.api_keys.iter().map(account).collect();
+        Arc::new(Self { spec, accounts, urls: RwLock::default(), started: Instant::now() })
     }
 
     /// What it was made from.
     pub const fn spec(&self) -> &ProviderSpec {
         &self.spec
+    }
+
+    /// The address of a path at this provider; `None` where the two are none together.
+    pub(super) fn url(&self, path: &str) -> Option<Url> {
+        if let Some(url) = self.urls.read().get(path) {
+            return Some(url.clone());
+        }
+        let url = Url::parse(&format!("{}{path}", self.spec.base_url)).ok()?;
+        let mut urls = self.urls.write();
+        if urls.len() < URLS_MAX {
+            urls.insert(path.to_owned(), url.clone());
+        }
+        Some(url)
     }
 
     /// Takes a place on the best account, leaving out `except`.
@@ -135,6 +160,15 @@ impl Pool {
     /// [`NoAccount`] with the time after which asking again makes sense.
     pub fn pick(self: &Arc<Self>, except: Option<usize>) -> Result<PoolGuard, NoAccount> {
         let now = self.now_millis();
+        if let ([account], None) = (self.accounts.as_slice(), except)
+            && !account.disabled.load(Ordering::Relaxed)
+            && account.cooling_until_millis.load(Ordering::Relaxed) <= now
+            && account.in_flight.load(Ordering::Relaxed) < self.spec.max_in_flight
+        {
+            // The usual case, without a list: a sole account is always asked.
+            account.in_flight.fetch_add(1, Ordering::Relaxed);
+            return Ok(PoolGuard { pool: self.clone(), n: 0 });
+        }
         let sole = self.enabled().count() == 1;
         let mut candidates: Vec<_> = self
             .enabled()
@@ -247,9 +281,9 @@ impl PoolGuard {
         &self.pool
     }
 
-    /// The account's key.
-    pub fn api_key(&self) -> Option<&SecretString> {
-        self.pool.spec.api_keys.get(self.n)
+    /// The header that carries the account's key.
+    pub(super) fn credentials(&self) -> Option<(HeaderName, HeaderValue)> {
+        self.pool.accounts.get(self.n)?.credentials.clone()
     }
 
     /// Notes how the attempt went. To be called once per attempt; a caller who left says nothing.
@@ -292,6 +326,19 @@ impl Pool {
         metrics::counter!("lmhaven_provider_key_cooldowns_total", "provider" => provider, "reason" => reason)
             .increment(1);
     }
+}
+
+/// The header that carries an account's key in each dialect.
+fn credentials(key: &SecretString, dialect: Dialect) -> Option<(HeaderName, HeaderValue)> {
+    let key = key.expose_secret();
+    let (name, value) = match dialect {
+        Dialect::Openai => (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))),
+        Dialect::Anthropic => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key)),
+        Dialect::Gemini => (HeaderName::from_static("x-goog-api-key"), HeaderValue::from_str(key)),
+    };
+    let mut value = value.ok()?;
+    value.set_sensitive(true);
+    Some((name, value))
 }
 
 impl Drop for PoolGuard {

@@ -20,7 +20,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use ::sled::{Batch, Db, Tree};
+use ::sled::{Db, Tree};
 use parking_lot::{Mutex, RwLock};
 
 pub use self::open::OpenError;
@@ -98,17 +98,10 @@ impl SledLedger {
         Ok(Self { db, journal, writer, index: RwLock::new(index), epoch })
     }
 
-    /// Puts committed values where readers find them.
-    fn show(&self, mut pairs: Vec<group::Pair>) -> ::sled::Result<()> {
-        // One value is atomic by itself; several need a batch, which costs more.
-        if pairs.len() > 1 {
-            let mut batch = Batch::default();
-            for (key, value) in pairs {
-                batch.insert(key, value);
-            }
-            return self.journal.apply_batch(batch);
-        }
-        pairs.pop().map_or(Ok(()), |(key, value)| self.journal.insert(key, value).map(|_| ()))
+    /// Puts committed values where readers find them. Not as a batch: sled writes each to its log at once, and what a
+    /// crash leaves half-done the next start completes.
+    fn show(&self, pairs: Vec<group::Pair>) -> ::sled::Result<()> {
+        pairs.into_iter().try_for_each(|(key, value)| self.journal.insert(key, value).map(|_| ()))
     }
 }
 

@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ::sled::{Config, Db, Tree};
 
@@ -22,8 +23,14 @@ use super::{SyncFile, mirror_folder};
 const FORMAT: u32 = 1;
 /// The page cache; the data is read sequentially at start and in pages of a list later.
 const CACHE_BYTES: u64 = 64 << 20;
+/// sled wakes all of its threads for every segment that is full: four times its default.
+const SEGMENT_BYTES: usize = 2 << 20;
 /// sled collects its garbage on this beat only, and never without it.
 const FLUSH_EVERY_MS: u64 = 500;
+
+/// How long a lock is waited for: tries and the pause between them.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 const FORMAT_KEY: &[u8] = b"format";
 const EPOCH_KEY: &[u8] = b"boot_epoch";
@@ -115,7 +122,7 @@ fn open_or_rebuild(path: &Path) -> Result<(Opened, Tree), OpenError> {
     if !mirror_folder(path).is_dir() {
         return Err(OpenError::Corrupt { path: path.to_owned(), cause });
     }
-    let aside = (1_u32..).map(|n| path.join(format!("damaged-{n}"))).find(|aside| !aside.exists());
+    let aside = (1..=u16::MAX).map(|n| path.join(format!("damaged-{n}"))).find(|aside| !aside.exists());
     let aside = aside.unwrap_or_else(|| path.join("damaged"));
     tracing::error!(%cause, aside = %aside.display(), "the database is damaged: it is set aside and rebuilt from the mirror");
     fs::create_dir(&aside).map_err(io_error)?;
@@ -226,12 +233,26 @@ fn open(path: &Path) -> Result<(Opened, Tree), OpenError> {
     let config = Config::new()
         .path(path)
         .cache_capacity(CACHE_BYTES)
+        .segment_size(SEGMENT_BYTES)
         .flush_every_ms(Some(FLUSH_EVERY_MS))
         .use_compression(false);
     // Of damaged files, sled reports some and panics over others.
-    let db = catch_unwind(AssertUnwindSafe(|| config.open()))
-        .map_err(|_| OpenError::Corrupt { path: path.to_owned(), cause: "sled panicked over it".into() })
-        .and_then(|opened| store_error(path, opened))?;
+    let try_once = || {
+        catch_unwind(AssertUnwindSafe(|| config.open()))
+            .map_err(|_| OpenError::Corrupt { path: path.to_owned(), cause: "sled panicked over it".into() })
+            .and_then(|opened| store_error(path, opened))
+    };
+    let mut opened = try_once();
+    // sled's threads may hold the lock for a moment after their store was closed, in this process or an ending one.
+    for _ in 0..LOCK_TRIES {
+        if !matches!(opened, Err(OpenError::Locked(_))) {
+            break;
+        }
+        #[expect(clippy::disallowed_methods, reason = "no executor thread opens a store")]
+        std::thread::sleep(LOCK_PAUSE);
+        opened = try_once();
+    }
+    let db = opened?;
     let (journal, meta) =
         store_error(path, db.open_tree(b"journal").and_then(|tree| Ok((tree, db.open_tree(b"meta")?))))?;
     let format = read_number(path, &meta, FORMAT_KEY, u32::from_be_bytes)?;

@@ -43,11 +43,11 @@ pub(in super::super) enum Damage {
     },
 }
 
+/// Is shown a value and its key.
+type Visit<'a, E> = dyn FnMut(&[u8], &[u8]) -> Result<(), E> + 'a;
+
 /// Shows every value with its key to `visit`, in order, and answers the end.
-pub(in super::super) fn read<E: From<Damage>>(
-    folder: &Path,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), E>,
-) -> Result<End, E> {
+pub(in super::super) fn read<E: From<Damage>>(folder: &Path, visit: &mut Visit<'_, E>) -> Result<End, E> {
     let mut end = End::default();
     for segment in 0_u32.. {
         let Some(bytes) = load(folder, segment)? else { break };

@@ -263,17 +263,18 @@ fn pools(core: &Core, config: &Config) -> HashMap<crate::config::ProviderId, Arc
     let mut pools = HashMap::new();
     for provider in config.providers.iter().filter(|provider| provider.enabled()) {
         let dialect = match provider.kind {
-            ProviderKind::OpenAi => Dialect::Openai,
-            ProviderKind::Anthropic => Dialect::Anthropic,
-            ProviderKind::Gemini => Dialect::Gemini,
-            ProviderKind::Ark | ProviderKind::NovelAi | ProviderKind::PixAi | ProviderKind::ElevenLabs => continue,
+            ProviderKind::OpenAi => Some(Dialect::Openai),
+            ProviderKind::Anthropic => Some(Dialect::Anthropic),
+            ProviderKind::Gemini => Some(Dialect::Gemini),
+            ProviderKind::Ark | ProviderKind::NovelAi | ProviderKind::PixAi | ProviderKind::ElevenLabs => None,
         };
         let pool = Pool::new(ProviderSpec {
             id: provider.id.as_str().into(),
             dialect,
             base_url: provider.base_url.to_string(),
             api_keys: provider.api_keys.iter().map(|key| SecretString::from(key.expose())).collect(),
-            max_in_flight: provider.max_in_flight.get(),
+            max_in_flight: provider.in_flight_per_account(),
+            queue_max: provider.queue_max(),
             connect_timeout: provider.connect_timeout,
             first_byte_timeout: provider.first_byte_timeout,
             answer_timeout: provider.answer_timeout,

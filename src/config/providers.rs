@@ -114,6 +114,36 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Requests at once on one account: never more than the provider itself takes.
+    pub fn in_flight_per_account(&self) -> u32 {
+        let own_max = match self.kind {
+            // A second one is refused while one runs.
+            ProviderKind::NovelAi => 1,
+            // Tasks that wait or run.
+            ProviderKind::PixAi => 10,
+            ProviderKind::Anthropic
+            | ProviderKind::Gemini
+            | ProviderKind::OpenAi
+            | ProviderKind::Ark
+            | ProviderKind::ElevenLabs => u32::MAX,
+        };
+        self.max_in_flight.get().min(own_max)
+    }
+
+    /// Requests that wait in line for an account: where accounts take so few that callers would meet each other.
+    pub fn queue_max(&self) -> u32 {
+        let per_account = match self.kind {
+            ProviderKind::NovelAi => 4,
+            ProviderKind::PixAi => 10,
+            ProviderKind::Anthropic
+            | ProviderKind::Gemini
+            | ProviderKind::OpenAi
+            | ProviderKind::Ark
+            | ProviderKind::ElevenLabs => 0,
+        };
+        u32::try_from(self.api_keys.len()).unwrap_or(u32::MAX).saturating_mul(per_account)
+    }
+
     /// It has an account to call it with.
     pub fn enabled(&self) -> bool {
         !self.api_keys.is_empty()

@@ -238,9 +238,10 @@ pub fn find_model(worker: &Worker, id: &str) -> Result<Arc<Model>, ApiError> {
 /// The dialects of the model's providers that are in use, each once.
 fn dialects_of(worker: &Worker, model: &Model) -> Vec<Dialect> {
     let mut dialects = Vec::with_capacity(1);
-    for pool in model.providers.iter().filter_map(|id| worker.gateway.pools.get(id)) {
-        if !dialects.contains(&pool.spec().dialect) {
-            dialects.push(pool.spec().dialect);
+    let pools = model.providers.iter().filter_map(|id| worker.gateway.pools.get(id));
+    for dialect in pools.filter_map(|pool| pool.spec().dialect) {
+        if !dialects.contains(&dialect) {
+            dialects.push(dialect);
         }
     }
     dialects

@@ -45,6 +45,8 @@ impl Failure {
 pub struct Route {
     /// The provider's actor on this thread.
     pub provider: ProviderHandle,
+    /// What it speaks.
+    pub upstream: Dialect,
     /// Which of the model's providers it is.
     place: usize,
     /// The account that failed.
@@ -92,7 +94,7 @@ impl<'a> Attempts<'a> {
             };
             self.made += 1;
             let pool = route.provider.pool().clone();
-            let Some(call) = prepared.call(pool.spec().dialect) else {
+            let Some(call) = prepared.call(route.upstream) else {
                 return Err(Failure::last(ApiError::no_account(NoAccount::Disabled)));
             };
             let account = seat.guard().account();
@@ -150,12 +152,12 @@ impl<'a> Attempts<'a> {
     async fn status_failure(&self, mut exchange: Exchange, route: &Route) -> Failure {
         let status = exchange.status();
         let spec = route.provider.pool().spec();
-        let millis = exchange.header("retry-after-ms").filter(|_| spec.dialect == Dialect::Openai);
+        let millis = exchange.header("retry-after-ms").filter(|_| route.upstream == Dialect::Openai);
         let retry_after =
             millis.map(|millis| format!("{millis}ms")).or_else(|| exchange.header("retry-after").map(str::to_owned));
         let body = timeout(ERROR_BODY_WITHIN, exchange.body(ERROR_BODY_BYTES_MAX)).await;
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
-        let fault = dialects::fault(spec.dialect, status, retry_after.as_deref(), &body);
+        let fault = dialects::fault(route.upstream, status, retry_after.as_deref(), &body);
         let others = route.provider.pool().has_other(exchange.guard.account());
         report(&fault, &exchange.guard, others, status);
         tracing::warn!(provider = %spec.id, status, ?fault, "the provider answered with an error");
@@ -183,7 +185,8 @@ impl<'a> Attempts<'a> {
 fn route(worker: &Worker, model: &Model, place: usize) -> Option<Route> {
     model.providers.iter().enumerate().skip(place).find_map(|(place, id)| {
         let provider = worker.providers.get(id)?.clone();
-        Some(Route { provider, place, except: None })
+        let upstream = provider.pool().spec().dialect?;
+        Some(Route { provider, upstream, place, except: None })
     })
 }
 

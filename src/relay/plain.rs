@@ -70,7 +70,7 @@ async fn read(
     began: Instant,
 ) -> Result<(PlainAnswer, PlainMeter), Failure> {
     let pool = route.provider.pool();
-    let (id, upstream) = (&pool.spec().id, pool.spec().dialect);
+    let (id, upstream) = (&pool.spec().id, route.upstream);
     let left = pool.spec().answer_timeout.saturating_sub(began.elapsed());
     let bytes = match timeout(left, exchange.body(ANSWER_BYTES_MAX)).await {
         Ok(Ok(bytes)) => bytes,

@@ -283,7 +283,7 @@ async fn attempt(admitted: &Admitted, attempts: &mut Attempts<'_>) -> Result<Beg
     let (mut exchange, route) =
         attempts.make(&admitted.prepared, |spec| spec.first_byte_timeout).await.map_err(|failure| (failure, None))?;
     let spec = route.provider.pool().spec();
-    let mut relay = admitted.prepared.stream_relay(spec.dialect, admitted.label.clone(), &admitted.model);
+    let mut relay = admitted.prepared.stream_relay(route.upstream, admitted.label.clone(), &admitted.model);
     let mut out = BytesMut::new();
     loop {
         let left = spec.first_byte_timeout.saturating_sub(began.elapsed());

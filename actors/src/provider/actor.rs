@@ -80,7 +80,23 @@ impl ProviderHandle {
     }
 }
 
+impl ProviderHandle {
+    /// As [`ProviderHandle::seat`], after waiting in line where the provider has one.
+    ///
+    /// # Errors
+    /// [`NoAccount`].
+    pub async fn seat_in_turn(&self, attempt: Attempt) -> Result<Seat, NoAccount> {
+        let guard = self.pool.pick_in_turn(attempt.except).await?;
+        Ok(Seat { guard, client: self.client.clone() })
+    }
+}
+
 impl Seat {
+    /// This thread's connections.
+    pub(super) const fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
     /// The account's place.
     pub const fn guard(&self) -> &PoolGuard {
         &self.guard
@@ -97,7 +113,8 @@ impl Seat {
         };
         let mut request = reqwest::Request::new(Method::POST, url);
         *request.body_mut() = Some(call.body.into());
-        request.headers_mut().extend(call.headers.into_iter().chain(self.guard.credentials()));
+        let key = self.guard.pool().spec().dialect.and_then(|dialect| self.guard.credentials(dialect.into()));
+        request.headers_mut().extend(call.headers.into_iter().chain(key));
         match self.client.execute(request).await {
             Ok(response) => Ok(Exchange::new(response, self.guard)),
             Err(error) if error.is_connect() => Err((ExchangeError::NoConnection, self.guard)),

@@ -14,6 +14,7 @@ use reqwest::header::{self, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::breaker::Breaker;
+use super::lanes::{Lane, Lanes};
 use crate::chat::Dialect;
 
 /// A provider as the configuration describes it.
@@ -21,14 +22,16 @@ use crate::chat::Dialect;
 pub struct ProviderSpec {
     /// Its id in the configuration.
     pub id: Arc<str>,
-    /// What it speaks.
-    pub dialect: Dialect,
+    /// What it speaks where it serves text.
+    pub dialect: Option<Dialect>,
     /// Scheme and host, and `/v1` for the OpenAI dialect; no slash at the end.
     pub base_url: String,
     /// One per account.
     pub api_keys: Vec<SecretString>,
     /// Requests at once, per account.
     pub max_in_flight: u32,
+    /// Requests that may wait in line where every account is at its cap; 0 answers them at once that it is busy.
+    pub queue_max: u32,
     /// Until a connection stands.
     pub connect_timeout: Duration,
     /// A stream: until its first event.
@@ -44,6 +47,8 @@ pub struct ProviderSpec {
 pub struct Pool {
     spec: ProviderSpec,
     accounts: Vec<Account>,
+    /// The line before the accounts, where there is one.
+    lanes: Option<Lanes>,
     /// Addresses by path, parsed once: a provider has a handful of them.
     urls: RwLock<HashMap<String, Url>>,
     started: Instant,
@@ -54,8 +59,9 @@ const URLS_MAX: usize = 256;
 
 #[derive(Debug, Default)]
 struct Account {
-    /// The header that carries its key; `None` where the key cannot be one.
-    credentials: Option<(HeaderName, HeaderValue)>,
+    /// Its key alone and as a bearer token, each where it can stand in a header.
+    key: Option<HeaderValue>,
+    bearer: Option<HeaderValue>,
     in_flight: AtomicU32,
     /// Milliseconds since the pool's start; zero is not cooling.
     cooling_until_millis: AtomicU64,
@@ -130,10 +136,14 @@ pub struct AccountView {
 impl Pool {
     /// A pool with every account healthy.
     pub fn new(spec: ProviderSpec) -> Arc<Self> {
-        let account =
-            |key: &SecretString| Account { credentials: credentials(key, spec.dialect), ..Account::default() };
-        let accounts = spec.api_keys.iter().map(account).collect();
-        Arc::new(Self { spec, accounts, urls: RwLock::default(), started: Instant::now() })
+        let account = |key: &SecretString| {
+            let key = key.expose_secret();
+            Account { key: sensitive(key), bearer: sensitive(&format!("Bearer {key}")), ..Account::default() }
+        };
+        let accounts: Vec<Account> = spec.api_keys.iter().map(account).collect();
+        let lanes = u32::try_from(accounts.len()).unwrap_or(u32::MAX).saturating_mul(spec.max_in_flight);
+        let lanes = (spec.queue_max > 0).then(|| Lanes::new(lanes, spec.queue_max));
+        Arc::new(Self { spec, accounts, lanes, urls: RwLock::default(), started: Instant::now() })
     }
 
     /// What it was made from.
@@ -167,7 +177,7 @@ impl Pool {
         {
             // The usual case, without a list: a sole account is always asked.
             account.in_flight.fetch_add(1, Ordering::Relaxed);
-            return Ok(PoolGuard { pool: self.clone(), n: 0 });
+            return Ok(PoolGuard { pool: self.clone(), n: 0, lane: None });
         }
         let sole = self.enabled().count() == 1;
         let mut candidates: Vec<_> = self
@@ -181,10 +191,22 @@ impl Pool {
             // A sole account is always asked: nobody else could answer in its place.
             if sole || account.breaker.lock().allows(now) {
                 account.in_flight.fetch_add(1, Ordering::Relaxed);
-                return Ok(PoolGuard { pool: self.clone(), n });
+                return Ok(PoolGuard { pool: self.clone(), n, lane: None });
             }
         }
         Err(self.why_none(except, now))
+    }
+
+    /// As [`Pool::pick`], after waiting in line where every account is at its cap.
+    ///
+    /// # Errors
+    /// As [`Pool::pick`]; a line that is full is [`NoAccount::Cooling`] for as long as it will take by experience.
+    pub async fn pick_in_turn(self: &Arc<Self>, except: Option<usize>) -> Result<PoolGuard, NoAccount> {
+        let Some(lanes) = &self.lanes else { return self.pick(except) };
+        let lane = lanes.enter().await.map_err(|retry_after_millis| NoAccount::Cooling { retry_after_millis })?;
+        let mut guard = self.pick(except)?;
+        guard.lane = Some(lane);
+        Ok(guard)
     }
 
     /// Whether another account than `n` could take an attempt now.
@@ -268,6 +290,8 @@ impl Pool {
 pub struct PoolGuard {
     pool: Arc<Pool>,
     n: usize,
+    /// Its place in line, given to the next when it goes.
+    lane: Option<Lane>,
 }
 
 impl PoolGuard {
@@ -282,8 +306,15 @@ impl PoolGuard {
     }
 
     /// The header that carries the account's key.
-    pub(super) fn credentials(&self) -> Option<(HeaderName, HeaderValue)> {
-        self.pool.accounts.get(self.n)?.credentials.clone()
+    pub(super) fn credentials(&self, header: KeyHeader) -> Option<(HeaderName, HeaderValue)> {
+        let account = self.pool.accounts.get(self.n)?;
+        let (name, value) = match header {
+            KeyHeader::Bearer => (header::AUTHORIZATION, &account.bearer),
+            KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), &account.key),
+            KeyHeader::XGoogApiKey => (HeaderName::from_static("x-goog-api-key"), &account.key),
+            KeyHeader::XiApiKey => (HeaderName::from_static("xi-api-key"), &account.key),
+        };
+        Some((name, value.clone()?))
     }
 
     /// Notes how the attempt went. To be called once per attempt; a caller who left says nothing.
@@ -328,24 +359,42 @@ impl Pool {
     }
 }
 
-/// The header that carries an account's key in each dialect.
-fn credentials(key: &SecretString, dialect: Dialect) -> Option<(HeaderName, HeaderValue)> {
-    let key = key.expose_secret();
-    let (name, value) = match dialect {
-        Dialect::Openai => (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))),
-        Dialect::Anthropic => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key)),
-        Dialect::Gemini => (HeaderName::from_static("x-goog-api-key"), HeaderValue::from_str(key)),
-    };
-    let mut value = value.ok()?;
+/// In which header an account's key goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyHeader {
+    /// `authorization: Bearer …`.
+    Bearer,
+    /// `x-api-key`.
+    XApiKey,
+    /// `x-goog-api-key`.
+    XGoogApiKey,
+    /// `xi-api-key`.
+    XiApiKey,
+}
+
+impl From<Dialect> for KeyHeader {
+    fn from(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Openai => Self::Bearer,
+            Dialect::Anthropic => Self::XApiKey,
+            Dialect::Gemini => Self::XGoogApiKey,
+        }
+    }
+}
+
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
-    Some((name, value))
+    Some(value)
 }
 
 impl Drop for PoolGuard {
     fn drop(&mut self) {
+        // The account first: whoever is next in line finds it free.
         if let Some(account) = self.pool.accounts.get(self.n) {
             account.in_flight.fetch_sub(1, Ordering::Relaxed);
         }
+        drop(self.lane.take());
     }
 }
 
@@ -357,10 +406,11 @@ mod tests {
         let second = Duration::from_secs(1);
         Pool::new(ProviderSpec {
             id: "test".into(),
-            dialect: Dialect::Openai,
+            dialect: Some(Dialect::Openai),
             base_url: "http://127.0.0.1:1/v1".to_owned(),
             api_keys: (0..accounts).map(|n| SecretString::from(format!("key-{n}"))).collect(),
             max_in_flight,
+            queue_max: 0,
             connect_timeout: second,
             first_byte_timeout: second,
             answer_timeout: second,

@@ -1,6 +1,6 @@
 //! Everything in LMHaven that decides or remembers.
 //!
-//! `domain`, `chat` and `adapters` are pure; `ledger` alone knows the store; the actors around them only
+//! `domain`, `chat`, `media` and `adapters` are pure; `ledger` alone knows the store; the actors around them only
 //! receive, call, hand facts to the journal and reply. HTTP as customers see it lives in the `lmhaven` crate.
 
 pub mod adapters;
@@ -11,6 +11,7 @@ pub mod domain;
 pub mod journal;
 pub mod keyring;
 pub mod ledger;
+pub mod media;
 pub mod price_books;
 pub mod provider;
 pub mod reports;

@@ -42,6 +42,24 @@ const RULES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "media",
+        &[
+            "actix",
+            "tokio",
+            "sled",
+            "reqwest",
+            "Instant",
+            "SystemTime",
+            "getrandom",
+            "crate::chat",
+            "crate::adapters",
+            "crate::ledger",
+            "crate::journal",
+            "crate::workspace",
+            "crate::provider",
+        ],
+    ),
+    (
         "adapters",
         &[
             "actix",

@@ -1,0 +1,15 @@
+//! Our own image job, and the words in which adapters of media providers speak to the relay.
+//!
+//! `image` is what is asked for and how it is split into generations, `picture` the bytes that came back,
+//! `call` one step of a generation, `fault` why one failed. Pure values: adapters turn providers' dialects
+//! into these and back, the relay sends, waits, stores and charges.
+
+mod call;
+mod fault;
+mod image;
+mod picture;
+
+pub use call::{Answer, Auth, Call, Charge, Lost, Method, News, Place, Setting, Step};
+pub use fault::{MediaFault, Retry};
+pub use image::{Canvas, Delivery, ImageJob, ImagePlan, ImageRequest, Ladder, Pixels, ResponseFormat, Size};
+pub use picture::{Image, ImageFormat};

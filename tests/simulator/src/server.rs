@@ -2,11 +2,13 @@
 
 use crate::{
     anthropic::Anthropic,
+    books::{Balance, Charge},
     call::{Call, Stats},
     control::Control,
     dialect::Dialect,
     exchange::{self, Shared},
     gemini::Gemini,
+    media,
     openai::{self, OpenAi},
     script::Rule,
     socket::Socket,
@@ -60,16 +62,21 @@ pub struct Latency {
     pub gap: Duration,
     /// At most added to each wait.
     pub jitter: Duration,
+    /// From the acceptance of a picture or sound to its answer.
+    pub generation: Duration,
 }
 
 impl Latency {
     /// As fast as the machine allows, for tests.
-    pub const NONE: Self = Self { first_byte: Duration::ZERO, gap: Duration::ZERO, jitter: Duration::ZERO };
+    pub const NONE: Self =
+        Self { first_byte: Duration::ZERO, gap: Duration::ZERO, jitter: Duration::ZERO, generation: Duration::ZERO };
     /// About as a fast model answers, for demonstrations.
     pub const REALISTIC: Self = Self {
         first_byte: Duration::from_millis(250),
         gap: Duration::from_millis(20),
         jitter: Duration::from_millis(15),
+        // Shorter than in truth: nobody wants to watch a demonstration for a minute.
+        generation: Duration::from_millis(1500),
     };
 }
 
@@ -151,6 +158,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .app_data(PayloadConfig::new(BODY_BYTES_MAX))
         .route("/v1/messages", web::post().to(messages))
         .route("/v1/messages/count_tokens", web::post().to(count_tokens))
+        .configure(media::routes)
         .route("/v1beta/models/{model}:{operation}", web::post().to(gemini))
         .route("/v1/chat/completions", web::post().to(chat_completions))
         .route("/v1/models", web::get().to(models))
@@ -160,6 +168,9 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/__reset", web::post().to(reset))
         .route("/__stats", web::get().to(stats))
         .route("/__calls", web::get().to(calls))
+        .route("/__charges", web::get().to(charges))
+        .route("/__balances", web::get().to(balances))
+        .route("/__balances", web::post().to(set_balances))
         .default_service(web::to(|| async {
             HttpResponse::NotFound().json(json!({"error": {"message": "Not Found"}}))
         }));
@@ -251,4 +262,19 @@ async fn stats(shared: Data<Shared>) -> web::Json<Stats> {
 
 async fn calls(shared: Data<Shared>) -> web::Json<Vec<Call>> {
     web::Json(shared.control.calls())
+}
+
+async fn charges(shared: Data<Shared>) -> web::Json<Vec<Charge>> {
+    web::Json(shared.control.charges())
+}
+
+async fn balances(shared: Data<Shared>) -> web::Json<Vec<Balance>> {
+    web::Json(shared.control.balances())
+}
+
+async fn set_balances(balances: web::Json<Vec<Balance>>, shared: Data<Shared>) -> HttpResponse {
+    for Balance { protocol, key, units } in balances.into_inner() {
+        shared.control.set_balance(protocol, &key, units);
+    }
+    HttpResponse::NoContent().finish()
 }

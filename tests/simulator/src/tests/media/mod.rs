@@ -1,0 +1,4 @@
+//! The media protocols over real connections, with decoders by other hands.
+
+mod ark;
+mod shared;

@@ -11,6 +11,7 @@ mod calendar;
 mod drawing;
 mod exchange;
 mod jpeg;
+mod novelai;
 mod png;
 mod provider;
 mod script;
@@ -32,7 +33,9 @@ pub(crate) struct Tasks;
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/api/v3/images/generations", to(web::post(), &ark::GENERATE))
-        .route("/tos/{name:.*}", to(web::get(), &ark::DOWNLOAD));
+        .route("/tos/{name:.*}", to(web::get(), &ark::DOWNLOAD))
+        .route("/ai/generate-image", to(web::post(), &novelai::GENERATE))
+        .route("/user/subscription", to(web::get(), &novelai::SUBSCRIPTION));
 }
 
 /// A path's answers in actix's words.

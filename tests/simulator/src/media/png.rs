@@ -71,6 +71,21 @@ fn compressed(drawing: &Drawing) -> Vec<u8> {
     out
 }
 
+/// So many zeros, three at least, in one block of deflate with fixed codes.
+pub(crate) fn deflated_zeros(count: usize) -> Vec<u8> {
+    let mut bits = Bits::default();
+    bits.push(0b011, 3);
+    let copied = count.saturating_sub(3);
+    for _ in 0..3 + copied % 255 {
+        bits.literal(0);
+    }
+    for _ in 0..copied / 255 {
+        bits.copy_from_three_back(255);
+    }
+    bits.push(0, 7);
+    bits.finish()
+}
+
 #[derive(Default)]
 struct Bits {
     out: Vec<u8>,

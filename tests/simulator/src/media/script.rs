@@ -60,6 +60,8 @@ pub enum CorruptZip {
     NotAZip,
     /// More entries than anyone asked for: a thousand.
     ManyEntries,
+    /// An entry that inflates to a hundred megabytes, and says so.
+    Bomb,
 }
 
 /// Changes to an answer of `NovelAI`.

@@ -1,4 +1,5 @@
 //! The media protocols over real connections, with decoders by other hands.
 
 mod ark;
+mod novelai;
 mod shared;

@@ -160,6 +160,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/v1/messages/count_tokens", web::post().to(count_tokens))
         .configure(media::routes)
         .route("/v1beta/models/{model}:{operation}", web::post().to(gemini))
+        .route("/v1/models/{model}:{operation}", web::post().to(gemini_v1))
         .route("/v1/chat/completions", web::post().to(chat_completions))
         .route("/v1/models", web::get().to(models))
         .route("/v1/models/{model}", web::get().to(model))
@@ -192,6 +193,9 @@ async fn gemini(
     shared: Data<Shared>,
 ) -> HttpResponse {
     let (model, operation) = path.into_inner();
+    if media::makes_pictures(&model, &operation) {
+        return media::gemini_image(&request, &body, &shared).await;
+    }
     let (streams, counts_only) = match operation.as_str() {
         "generateContent" => (false, false),
         "streamGenerateContent" => (true, false),
@@ -200,6 +204,21 @@ async fn gemini(
     };
     let target = exchange::Target { model: Some(model), streams, counts_only };
     exchange::serve(&Gemini, target, &request, &body, &shared).await
+}
+
+/// The text models are previews, which the first version does not know.
+async fn gemini_v1(
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Bytes,
+    shared: Data<Shared>,
+) -> HttpResponse {
+    let (model, operation) = path.into_inner();
+    if media::makes_pictures(&model, &operation) {
+        return media::gemini_image(&request, &body, &shared).await;
+    }
+    let message = format!("models/{model} is not found for API version v1, or is not supported for {operation}.");
+    HttpResponse::NotFound().json(json!({"error": {"code": 404, "message": message, "status": "NOT_FOUND"}}))
 }
 
 async fn chat_completions(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> HttpResponse {

@@ -15,23 +15,23 @@ pub(crate) fn write(drawing: &Drawing, texts: &[(&str, String)]) -> Vec<u8> {
     header.extend(drawing.height.to_be_bytes());
     // Eight bits a sample, truecolour, the only compression and filters there are, not interlaced.
     header.extend([8, 2, 0, 0, 0]);
-    chunk(&mut out, b"IHDR", &header);
+    chunk(&mut out, *b"IHDR", &header);
     for (keyword, text) in texts {
         let mut data = keyword.as_bytes().to_vec();
         data.push(0);
         data.extend(text.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap_or(b'?')));
-        chunk(&mut out, b"tEXt", &data);
+        chunk(&mut out, *b"tEXt", &data);
     }
     if drawing.pad_bytes > 0 {
         // Private and ancillary: every reader may skip it.
-        chunk(&mut out, b"fiLl", &vec![0; usize::try_from(drawing.pad_bytes).unwrap_or(0)]);
+        chunk(&mut out, *b"fiLl", &vec![0; usize::try_from(drawing.pad_bytes).unwrap_or(0)]);
     }
-    chunk(&mut out, b"IDAT", &compressed(drawing));
-    chunk(&mut out, b"IEND", &[]);
+    chunk(&mut out, *b"IDAT", &compressed(drawing));
+    chunk(&mut out, *b"IEND", &[]);
     out
 }
 
-fn chunk(out: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
+fn chunk(out: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) {
     out.extend(u32::try_from(data.len()).unwrap_or(u32::MAX).to_be_bytes());
     let start = out.len();
     out.extend(kind);

@@ -67,6 +67,7 @@ pub enum CorruptZip {
 /// Changes to an answer of `NovelAI`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the script")]
 pub struct NovelAiChange {
     /// Status 201 instead of 200.
     pub created: bool,

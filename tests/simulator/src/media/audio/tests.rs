@@ -4,15 +4,17 @@ use super::{Format, Recording, WavSizes, Wrapping};
 use std::io::Cursor;
 use symphonia::core::{
     codecs::audio::AudioDecoderOptions,
-    formats::{FormatReader, TrackType, probe::Hint},
-    io::MediaSourceStream,
+    formats::{FormatOptions, FormatReader, TrackType, probe::Hint},
+    io::{MediaSourceStream, MediaSourceStreamOptions},
+    meta::MetadataOptions,
 };
 
 const PLAIN: Wrapping = Wrapping { wav_sizes: WavSizes::Exact, id3: true, info_frame: false };
 
 fn opened(bytes: &[u8]) -> Box<dyn FormatReader> {
-    let source = MediaSourceStream::new(Box::new(Cursor::new(bytes.to_vec())), Default::default());
-    symphonia::default::get_probe().probe(&Hint::new(), source, Default::default(), Default::default()).unwrap()
+    let source = MediaSourceStream::new(Box::new(Cursor::new(bytes.to_vec())), MediaSourceStreamOptions::default());
+    let (format, metadata) = (FormatOptions::default(), MetadataOptions::default());
+    symphonia::default::get_probe().probe(&Hint::new(), source, format, metadata).unwrap()
 }
 
 /// The rate and the number of samples that a decoder makes of it.

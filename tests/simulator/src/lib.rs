@@ -9,6 +9,7 @@
 //! `script` asks for. `control` holds the script and the memory of calls.
 
 mod anthropic;
+mod books;
 mod cache;
 mod call;
 mod chance;
@@ -20,6 +21,7 @@ mod example;
 mod exchange;
 mod gemini;
 mod json;
+mod media;
 mod openai;
 mod respond;
 mod script;
@@ -29,8 +31,13 @@ mod socket;
 mod tests;
 mod words;
 
+pub use books::{Balance, Charge, Unit};
 pub use call::{Call, Ending, Stats, Usage};
 pub use control::Control;
 pub use dialect::Protocol;
+pub use media::{
+    ArkChange, CorruptZip, ElevenLabsChange, GeminiImageChange, ImageFormat, MediaChange, NovelAiChange, PixAiChange,
+    WavSizes,
+};
 pub use script::{AnswerChange, Fault, Rule, Status, ToolCallChange, Wire};
 pub use server::{Latency, Options, Simulator};

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use lmhaven_actors::adapters::quantity::estimated_tokens;
 use lmhaven_actors::adapters::{Label, json_depth};
 use lmhaven_actors::chat::{Dialect, Summary};
-use lmhaven_actors::domain::account::{Admission, Standing};
+use lmhaven_actors::domain::account::{Admission, Charge, Standing};
 use lmhaven_actors::domain::ids::{RequestId, encode_base32};
 use lmhaven_actors::domain::price::PriceBook;
 use lmhaven_actors::domain::refusal::Feature;
@@ -22,8 +22,9 @@ use crate::extract::body::{self, Body};
 use crate::extract::caller;
 use crate::headers;
 use crate::relay::dialects::{self, Client, Prepared};
+use crate::relay::meter::{AWAITED_FREE, prompt_only};
 use crate::relay::quote::{ModelBounds, Quote};
-use crate::relay::watch::{CallerSocket, Watched};
+use crate::relay::watch::{CallerSocket, NOTICED_WITHIN, Watched};
 use crate::relay::{Running, Worker, plain, stream};
 use crate::telemetry::{self, Timing};
 
@@ -60,6 +61,15 @@ pub struct Admitted {
     pub route: Dialect,
     /// Counts it among the running ones.
     pub running: Running,
+}
+
+impl Admitted {
+    /// What a caller pays who leaves now, before anything was delivered: the prompt of an answer that was awaited for
+    /// over a second. Who left within that second may be noticed a look at the sockets later, and is not charged for it.
+    pub fn prompt_awaited(&self) -> Option<Charge> {
+        let is_free = self.timing.started.elapsed() <= AWAITED_FREE + NOTICED_WITHIN;
+        (!is_free).then(|| self.quote.charge(prompt_only(self.prompt_bytes)))
+    }
 }
 
 /// Serves a chat route in the dialect that the route speaks.

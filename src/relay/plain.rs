@@ -17,7 +17,7 @@ use crate::headers;
 use crate::relay::chat::{self, Admitted, Failed};
 use crate::relay::dialects::{self, AnswerFault, PlainAnswer, PlainMeter};
 use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed};
-use crate::relay::meter::{AWAITED_FREE, Measured, prompt_only};
+use crate::relay::meter::Measured;
 use crate::telemetry::{self, End};
 
 /// The largest plain answer: room for a few images as base 64.
@@ -151,12 +151,12 @@ async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) ->
 
 /// The caller left: free within the first second, the prompt after it.
 async fn hung_up(admitted: Admitted) -> Failed {
-    let Admitted { model, quote, lease, prompt_bytes, timing, route, .. } = admitted;
+    let awaited = admitted.prompt_awaited();
+    let Admitted { model, quote, lease, timing, route, .. } = admitted;
     let error = ApiError::new(Code::RequestTimeout, "the caller hung up").closing();
-    if timing.started.elapsed() > AWAITED_FREE {
-        let usage = prompt_only(prompt_bytes);
-        let settled = lease.settle(quote.charge(usage)).await;
-        telemetry::charged(&model, &timing, &usage, settled.charged, quote.list_cost(&usage));
+    if let Some(charge) = awaited {
+        let settled = lease.settle(charge).await;
+        telemetry::charged(&model, &timing, &charge.usage, settled.charged, quote.list_cost(&charge.usage));
     } else {
         lease.release().await;
     }

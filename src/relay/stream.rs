@@ -27,7 +27,7 @@ use crate::relay::chat::{self, Admitted, Failed};
 use crate::relay::dialects;
 use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed};
 use crate::relay::generator::{Generator, Next, Yielder};
-use crate::relay::meter::{AWAITED_FREE, Measured, prompt_only};
+use crate::relay::meter::Measured;
 use crate::relay::watch::Signal;
 use crate::telemetry::{self, End};
 
@@ -206,7 +206,7 @@ async fn relay(admitted: &mut Admitted, yielder: &Yielder) -> Result<Finished, B
     let result = pump(admitted, yielder, &mut exchange, relay.as_mut(), out, flow).await;
     let (outcome, label) = match &result {
         Ok(_) => (Some(Outcome::Answered), "ok"),
-        Err(Stop::Caller(_)) => (None, "ok"),
+        Err(Stop::Gone | Stop::Revoked) => (None, "ok"),
         Err(Stop::Provider(_)) => (Some(Outcome::Failed("the stream broke")), "cut"),
     };
     if let Some(outcome) = outcome {
@@ -216,20 +216,36 @@ async fn relay(admitted: &mut Admitted, yielder: &Yielder) -> Result<Finished, B
     let charge = charge_of(admitted, relay.as_ref());
     match result {
         Ok(cut_short) => Ok(Finished { relay, charge, cut_short }),
-        Err(Stop::Caller(error) | Stop::Provider(error)) => {
+        Err(stop) => {
             // Only what left for the caller is charged; an error before any content is free.
             let delivered = relay.meter().delivered_bytes > 0;
-            Err(Broken { error, charge: delivered.then_some(charge) })
+            let charge = match &stop {
+                Stop::Gone if !delivered => admitted.prompt_awaited(),
+                Stop::Gone | Stop::Revoked | Stop::Provider(_) => delivered.then_some(charge),
+            };
+            Err(Broken { error: stop.into(), charge })
         }
     }
 }
 
 /// Why pumping stopped before the end.
 enum Stop {
-    /// The caller left or lost the right to go on.
-    Caller(ApiError),
+    /// The caller left.
+    Gone,
+    /// The caller lost the right to go on.
+    Revoked,
     /// The provider broke off.
     Provider(ApiError),
+}
+
+impl From<Stop> for ApiError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Gone => hung_up(),
+            Stop::Revoked => revoked(),
+            Stop::Provider(error) => error,
+        }
+    }
 }
 
 type Begun = (Exchange, Box<dyn StreamRelay>, BytesMut, Flow);
@@ -263,7 +279,7 @@ async fn attempt_while_kept_alive(
             biased;
             made = &mut attempt => return Ok(made),
             signal = admitted.watched.signal() => match signal {
-                Signal::Gone => return Err(Broken { error: hung_up(), charge: prompt_awaited(admitted) }),
+                Signal::Gone => return Err(Broken { error: hung_up(), charge: admitted.prompt_awaited() }),
                 Signal::Revoked => return Err(revoked().into()),
                 Signal::KeepAliveDue => {
                     *kept_alive = true;
@@ -373,8 +389,8 @@ async fn pump(
             biased;
             chunk = exchange.chunk() => chunk,
             signal = watched.signal() => match signal {
-                Signal::Gone => return Err(Stop::Caller(hung_up())),
-                Signal::Revoked => return Err(Stop::Caller(revoked())),
+                Signal::Gone => return Err(Stop::Gone),
+                Signal::Revoked => return Err(Stop::Revoked),
                 Signal::ProviderSilent => return Err(Stop::Provider(ExchangeError::TimedOut.into())),
                 Signal::KeepAliveDue => {
                     out.extend_from_slice(dialects::keep_alive(prepared.reply));
@@ -436,12 +452,6 @@ fn charge_of(admitted: &Admitted, relay: &dyn StreamRelay) -> Charge {
         output_limit: admitted.prepared.output_limit,
     };
     admitted.quote.charge(measured.usage())
-}
-
-/// A caller who leaves an answer that was awaited for long pays its prompt.
-fn prompt_awaited(admitted: &Admitted) -> Option<Charge> {
-    (admitted.timing.started.elapsed() > AWAITED_FREE)
-        .then(|| admitted.quote.charge(prompt_only(admitted.prompt_bytes)))
 }
 
 fn hung_up() -> ApiError {

@@ -23,6 +23,8 @@ use crate::edge::Edge;
 
 /// How often sockets and times are looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// How long a hang-up goes unnoticed at most, unless the thread is busy.
+pub const NOTICED_WITHIN: Duration = TICK;
 /// Silence towards the caller after which a keep-alive is due.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A caller that takes no byte for this long is cut off.

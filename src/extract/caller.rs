@@ -11,6 +11,18 @@ use lmhaven_actors::keyring::KeyEntry;
 use crate::error::{ApiError, Code};
 use crate::relay::Gateway;
 
+/// What every route that is served for a key begins with: the gateway is open and not draining, and the key is good.
+///
+/// # Errors
+/// 503 `draining`, and as [`authenticate`].
+pub async fn enter(gateway: &Gateway, request: &HttpRequest) -> Result<Arc<KeyEntry>, ApiError> {
+    gateway.opened().await;
+    if gateway.is_draining() {
+        return Err(ApiError::new(Code::Draining, "this gateway is shutting down").closing());
+    }
+    authenticate(gateway, request)
+}
+
 /// Finds the key that a request presents.
 ///
 /// # Errors

@@ -75,13 +75,7 @@ impl Admitted {
 /// Serves a chat route in the dialect that the route speaks.
 pub async fn serve(route: Dialect, worker: Rc<Worker>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let id = fresh::request_id(worker.gateway.core.clock.now().wall);
-    worker.gateway.opened().await;
-    let key = if worker.gateway.is_draining() {
-        Err(ApiError::new(Code::Draining, "this gateway is shutting down").closing())
-    } else {
-        caller::authenticate(&worker.gateway, &request)
-    };
-    let key = match key {
+    let key = match caller::enter(&worker.gateway, &request).await {
         Ok(key) => key,
         Err(error) => {
             telemetry::request_refused(route, None, &error);
@@ -168,7 +162,7 @@ async fn admit(
     let summary = parsed.summary();
     gateway.edge.check_counts(&summary.input).map_err(ApiError::from)?;
     let failed = |error: ApiError| Failed { reply: Some(reply), ..error.into() };
-    let model = find_model(worker, &summary.model).map_err(failed)?;
+    let model = find_model(worker, &summary.model, Modality::Text).map_err(failed)?;
     let failed = |error: ApiError| Failed { model: Some(model.clone()), reply: Some(reply), ..error.into() };
     let upstreams = dialects_of(worker, &model);
     let book = gateway.core.prices.in_force(now);
@@ -232,17 +226,21 @@ async fn admit(
     Ok((admitted, summary.stream, body))
 }
 
-/// The text model with this id.
-pub fn find_model(worker: &Worker, id: &str) -> Result<Arc<Model>, ApiError> {
+/// The model with this id, of the modality that the route serves.
+pub fn find_model(worker: &Worker, id: &str, wanted: Modality) -> Result<Arc<Model>, ApiError> {
     let Some(model) = worker.gateway.catalogue.find(id) else {
         return Err(ApiError::new(Code::ModelNotFound, "there is no such model; GET /v1/models lists them").at("model"));
     };
-    let route = match model.modality {
-        Modality::Text => return Ok(model.clone()),
+    if model.modality == wanted {
+        return Ok(model.clone());
+    }
+    let makes = |modality| match modality {
+        Modality::Text => "chat completions",
         Modality::Image => "images",
         Modality::Voice => "speech",
     };
-    Err(ApiError::new(Code::InvalidRequest, format!("this model makes {route}, not chat completions")).at("model"))
+    let message = format!("this model makes {}, not {}", makes(model.modality), makes(wanted));
+    Err(ApiError::new(Code::InvalidRequest, message).at("model"))
 }
 
 /// The dialects of the model's providers that are in use, each once.

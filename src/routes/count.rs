@@ -23,8 +23,8 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::WorkerData;
-use crate::config::Model;
-use crate::error::{ApiError, Code};
+use crate::config::{Modality, Model};
+use crate::error::ApiError;
 use crate::extract::{body, caller};
 use crate::relay::chat::{Failed, find_model, label};
 use crate::relay::dialects::CountBody;
@@ -39,13 +39,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Counts the prompt's tokens.
 pub(super) async fn count_tokens(worker: WorkerData, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let worker = worker.get_ref();
-    worker.gateway.opened().await;
     let id = fresh::request_id(worker.gateway.core.clock.now().wall);
-    if worker.gateway.is_draining() {
-        let error = ApiError::new(Code::Draining, "this gateway is shutting down").closing();
-        return error.respond(Dialect::Anthropic, id);
-    }
-    let key = match caller::authenticate(&worker.gateway, &request) {
+    let key = match caller::enter(&worker.gateway, &request).await {
         Ok(key) => key,
         Err(error) => return error.respond(Dialect::Anthropic, id),
     };
@@ -72,7 +67,7 @@ async fn count(
     json_depth::check(&body.bytes, depth_max).map_err(ApiError::from)?;
     let parsed = CountBody::read(&body.bytes).map_err(ApiError::from)?;
     let summary = parsed.summary();
-    let model = find_model(worker, &summary.model)?;
+    let model = find_model(worker, &summary.model, Modality::Text)?;
     let failed = |error: ApiError| Failed { model: Some(model.clone()), ..error.into() };
     let provider = model.providers.iter().find_map(|id| {
         let provider = worker.providers.get(id)?;

@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Write};
 
-use lmhaven_actors::domain::price::{ListPrice, TextPrice};
+use lmhaven_actors::domain::price::{ListPrice, TextPrice, VoicePrice};
 use toml::Value;
 
 use super::limits::Limits;
@@ -157,9 +157,9 @@ fn print_model(text: &mut String, model: &Model) -> fmt::Result {
     match &price.list {
         ListPrice::Text(price) => print_text_price(text, price),
         ListPrice::Image(tiers) => {
-            tiers.iter().try_for_each(|(tier, price)| writeln!(text, "{} = \"{price}\"", quoted(tier)))
+            tiers.tiers().try_for_each(|(tier, price)| writeln!(text, "{} = \"{price}\"", quoted(tier.name())))
         }
-        ListPrice::Voice { per_minute, per_1k_characters } => {
+        ListPrice::Voice(VoicePrice { per_minute, per_1k_characters }) => {
             writeln!(text, "per_minute = \"{per_minute}\"")?;
             writeln!(text, "per_1k_characters = \"{per_1k_characters}\"")
         }

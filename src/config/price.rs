@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use lmhaven_actors::domain::money::NanoUsd;
-use lmhaven_actors::domain::price::{InvalidPrice, ListPrice, LongContext, TextPrice};
+use lmhaven_actors::domain::image_tier::ImageTier;
+use lmhaven_actors::domain::price::{ImagePrice, InvalidPrice, ListPrice, LongContext, TextPrice, VoicePrice};
 use serde::Deserialize;
 use toml::Value;
 
@@ -101,8 +101,8 @@ fn read_text(reader: &mut Reader<'_>, section: &str, value: Value) -> Option<Tex
     })
 }
 
-/// Any names of resolution tiers; which ones a size falls into is the adapter's.
-fn read_image(reader: &mut Reader<'_>, section: &str, value: Value) -> Option<BTreeMap<String, NanoUsd>> {
+/// Resolution tiers; which one a size falls into is the adapter's, and a size whose tier has no price is refused.
+fn read_image(reader: &mut Reader<'_>, section: &str, value: Value) -> Option<ImagePrice> {
     let Value::Table(tiers) = value else {
         reader.refuse(section, "expected a table");
         return None;
@@ -111,21 +111,23 @@ fn read_image(reader: &mut Reader<'_>, section: &str, value: Value) -> Option<BT
         reader.refuse(section, "names no resolution tier such as 1K");
         return None;
     }
-    let misplaced = ["input", "output", "per_minute", "per_1k_characters"];
-    let read_tier = |(tier, value): (String, Value)| {
-        if misplaced.contains(&tier.as_str()) {
-            reader.refuse(key_of(section, &tier), "is no resolution tier; an image is priced by tiers such as 1K");
+    let read_tier = |(name, value): (String, Value)| {
+        let Some(tier) = ImageTier::by_name(&name) else {
+            let tiers = ImageTier::ALL.map(ImageTier::name).join(", ");
+            reader.refuse(key_of(section, &name), format!("is no resolution tier; an image is priced by {tiers}"));
             return None;
-        }
-        let price = reader.required(section, &tier, Some(value), Given::price)?;
+        };
+        let price = reader.required(section, &name, Some(value), Given::price)?;
         Some((tier, price))
     };
-    tiers.into_iter().map(read_tier).collect::<Vec<_>>().into_iter().collect()
+    let tiers: Option<BTreeMap<_, _>> = tiers.into_iter().map(read_tier).collect::<Vec<_>>().into_iter().collect();
+    ImagePrice::try_from(tiers?).map_err(|error| reader.refuse(section, error.to_string())).ok()
 }
 
 fn read_voice(reader: &mut Reader<'_>, section: &str, value: Value) -> Option<ListPrice> {
     let RawVoice { per_minute, per_1k_characters } = reader.section(section, value)?;
     let per_minute = reader.required(section, "per_minute", per_minute, Given::price);
     let per_1k_characters = reader.required(section, "per_1k_characters", per_1k_characters, Given::price);
-    Some(ListPrice::Voice { per_minute: per_minute?, per_1k_characters: per_1k_characters? })
+    let (per_minute, per_1k_characters) = (per_minute?, per_1k_characters?);
+    Some(ListPrice::Voice(VoicePrice { per_minute, per_1k_characters }))
 }

@@ -53,9 +53,7 @@ pub(super) fn list_price(list: &ListPrice) -> Value {
     match list {
         ListPrice::Text(price) => json!(price),
         ListPrice::Image(tiers) => json!(tiers),
-        ListPrice::Voice { per_minute, per_1k_characters } => {
-            json!({ "per_minute": per_minute, "per_1k_characters": per_1k_characters })
-        }
+        ListPrice::Voice(price) => json!(price),
     }
 }
 

@@ -97,7 +97,7 @@ struct Served {
 }
 
 struct Charged {
-    tokens: [Counter; Bucket::COUNT],
+    tokens: [Counter; Bucket::TOKENS.len()],
     usd: MoneyCounter,
     cost_usd: MoneyCounter,
 }
@@ -146,7 +146,7 @@ impl Handles {
     fn charged(&mut self, model: &Arc<str>, provider: &Arc<str>) -> &Charged {
         self.charged.entry((model.as_ptr(), provider.as_ptr())).or_insert_with(|| {
             let (usd, cost_usd) = money::sold(model, provider);
-            let tokens = Bucket::ALL.map(|bucket| {
+            let tokens = Bucket::TOKENS.map(|bucket| {
                 metrics::counter!("lmhaven_tokens_total", "model" => model.clone(), "provider" => provider.clone(),
                     "type" => bucket.name())
             });
@@ -293,7 +293,7 @@ pub fn charged(model: &Arc<Model>, timing: &Timing, usage: &Usage, charged: Nano
     HANDLES.with_borrow_mut(|handles| {
         let provider = timing.provider.borrow();
         let handles = handles.charged(&model.id, provider.as_ref().unwrap_or(&NOBODY));
-        for (counter, bucket) in handles.tokens.iter().zip(Bucket::ALL) {
+        for (counter, bucket) in handles.tokens.iter().zip(Bucket::TOKENS) {
             let quantity = usage.get(bucket);
             if quantity > 0 {
                 counter.increment(quantity);

@@ -10,6 +10,7 @@ pub mod entry;
 pub mod fact;
 pub mod hold;
 pub mod ids;
+pub mod image_tier;
 pub mod limits;
 pub mod money;
 pub mod price;

@@ -3,6 +3,10 @@
 //! List prices are integers of nano-dollars per million tokens (per image, per minute, per thousand
 //! characters). A charge sums every bucket in 128 bits, divides by unit and ratio once, and rounds up
 //! once per request, so the error is below a nano-dollar. A price that is missing is an error, never zero.
+//! The prices of a modality stand in a file of their own: `text.rs`, `media.rs`.
+
+mod media;
+mod text;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,9 +14,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::image_tier::ImageTier;
 use super::money::{MoneyOverflow, NanoUsd};
 use super::time::UnixMillis;
 use super::usage::{Bucket, Usage};
+
+pub use media::{ImagePrice, VoicePrice, audio_bound_microseconds};
+pub use text::{LongContext, TextPrice};
 
 /// Text prices are per this many tokens.
 pub const TOKENS_PER_PRICE: i128 = 1_000_000;
@@ -94,63 +102,6 @@ impl<'de> Deserialize<'de> for Ratio {
     }
 }
 
-/// What a whole prompt above a size costs instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LongContext {
-    /// Prompts with more tokens than this pay the prices below.
-    pub over: u64,
-    /// Per million input tokens.
-    pub input: NanoUsd,
-    /// Per million output tokens.
-    pub output: NanoUsd,
-    /// Per million tokens read from the cache; the input price where absent.
-    pub cache_read: Option<NanoUsd>,
-}
-
-/// List prices of a text model, per million tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "TextPriceFields", into = "TextPriceFields")]
-pub struct TextPrice {
-    /// Input.
-    pub input: NanoUsd,
-    /// Output, thinking included.
-    pub output: NanoUsd,
-    /// Read from the provider's cache; the input price where absent.
-    pub cache_read: Option<NanoUsd>,
-    /// Written to the cache for five minutes; the input price where absent.
-    pub cache_write_5m: Option<NanoUsd>,
-    /// Written to the cache for an hour; the input price where absent.
-    pub cache_write_1h: Option<NanoUsd>,
-    /// Audio in the prompt; the input price where absent.
-    pub audio_input: Option<NanoUsd>,
-    /// What long prompts cost instead.
-    pub long_context: Option<LongContext>,
-}
-
-/// [`TextPrice`] as the configuration and the admin API write it: flat.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TextPriceFields {
-    input: NanoUsd,
-    output: NanoUsd,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cache_read: Option<NanoUsd>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cache_write_5m: Option<NanoUsd>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cache_write_1h: Option<NanoUsd>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    audio_input: Option<NanoUsd>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    long_context_over: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    long_context_input: Option<NanoUsd>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    long_context_output: Option<NanoUsd>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    long_context_cache_read: Option<NanoUsd>,
-}
-
 /// Prices that cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPrice {
@@ -160,56 +111,9 @@ pub enum InvalidPrice {
     /// Only part of the long-context prices.
     #[error("long_context_over, long_context_input and long_context_output go together")]
     HalfLongContext,
-}
-
-impl TryFrom<TextPriceFields> for TextPrice {
-    type Error = InvalidPrice;
-
-    fn try_from(fields: TextPriceFields) -> Result<Self, InvalidPrice> {
-        let TextPriceFields {
-            input,
-            output,
-            cache_read,
-            cache_write_5m,
-            cache_write_1h,
-            audio_input,
-            long_context_over,
-            long_context_input,
-            long_context_output,
-            long_context_cache_read,
-        } = fields;
-        let long_context = match (long_context_over, long_context_input, long_context_output) {
-            (Some(over), Some(input), Some(output)) => {
-                Some(LongContext { over, input, output, cache_read: long_context_cache_read })
-            }
-            (None, None, None) if long_context_cache_read.is_none() => None,
-            _ => return Err(InvalidPrice::HalfLongContext),
-        };
-        let optional = [cache_read, cache_write_5m, cache_write_1h, audio_input, long_context_input];
-        let all = optional.into_iter().chain([long_context_output, long_context_cache_read]).flatten();
-        if all.chain([input, output]).any(NanoUsd::is_negative) {
-            return Err(InvalidPrice::Negative);
-        }
-        Ok(Self { input, output, cache_read, cache_write_5m, cache_write_1h, audio_input, long_context })
-    }
-}
-
-impl From<TextPrice> for TextPriceFields {
-    fn from(price: TextPrice) -> Self {
-        let TextPrice { input, output, cache_read, cache_write_5m, cache_write_1h, audio_input, long_context } = price;
-        Self {
-            input,
-            output,
-            cache_read,
-            cache_write_5m,
-            cache_write_1h,
-            audio_input,
-            long_context_over: long_context.as_ref().map(|long| long.over),
-            long_context_input: long_context.as_ref().map(|long| long.input),
-            long_context_output: long_context.as_ref().map(|long| long.output),
-            long_context_cache_read: long_context.as_ref().and_then(|long| long.cache_read),
-        }
-    }
+    /// An image row without a tier prices nothing.
+    #[error("a row of images names at least one resolution tier such as 1K")]
+    NoTiers,
 }
 
 /// What a model's list price is counted in.
@@ -218,15 +122,10 @@ impl From<TextPrice> for TextPriceFields {
 pub enum ListPrice {
     /// Per million tokens.
     Text(TextPrice),
-    /// Per image, by the name of its resolution tier.
-    Image(BTreeMap<String, NanoUsd>),
+    /// Per image, by its resolution tier.
+    Image(ImagePrice),
     /// Per minute of audio, with the price per thousand characters as the floor.
-    Voice {
-        /// Per minute of audio delivered.
-        per_minute: NanoUsd,
-        /// Per thousand characters of input: the least that is charged.
-        per_1k_characters: NanoUsd,
-    },
+    Voice(VoicePrice),
 }
 
 /// One model's row in a price book.
@@ -241,9 +140,12 @@ pub struct PriceRow {
 /// A charge cannot be computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PriceError {
-    /// The row prices another modality.
-    #[error("the model has no price per token")]
-    NotText,
+    /// Something was used that models of the row's modality are not priced by.
+    #[error("the model has no price per {}", .0.name())]
+    OtherModality(Bucket),
+    /// An image of a tier that the row does not price.
+    #[error("the model has no price for images of {0}")]
+    NoTier(ImageTier),
     /// The charge is beyond the range of money.
     #[error("the charge is out of range")]
     Overflow,
@@ -255,35 +157,19 @@ impl From<MoneyOverflow> for PriceError {
     }
 }
 
-impl TextPrice {
-    /// The list price of one bucket per million tokens, for a prompt of `prompt` tokens.
-    pub fn of(&self, bucket: Bucket, prompt: u64) -> NanoUsd {
-        let long = self.long_context.as_ref().filter(|long| prompt > long.over);
-        let input = long.map_or(self.input, |long| long.input);
-        match bucket {
-            Bucket::Input => input,
-            Bucket::Output => long.map_or(self.output, |long| long.output),
-            Bucket::CacheRead => match long {
-                Some(long) => long.cache_read.unwrap_or(input),
-                None => self.cache_read.unwrap_or(input),
-            },
-            Bucket::CacheWrite5m => self.cache_write_5m.unwrap_or(input),
-            Bucket::CacheWrite1h => self.cache_write_1h.unwrap_or(input),
-            Bucket::AudioInput => self.audio_input.unwrap_or(input),
-        }
-    }
-}
-
 impl PriceRow {
-    /// What the customer pays for `usage`: Σ(quantity × list price) ÷ (unit × ratio), rounded up once.
+    /// What the customer pays for `usage`, rounded up once: Σ(quantity × list price) ÷ (unit × ratio), and for
+    /// voice the dearer of the minutes and the characters instead of the sum.
     ///
     /// # Errors
-    /// [`PriceError::NotText`] where the row prices images or voice; [`PriceError::Overflow`] beyond $9.2 billion.
+    /// [`PriceError::OtherModality`] where the row does not price what was used, [`PriceError::NoTier`] where it
+    /// does not price an image's tier, [`PriceError::Overflow`] beyond $9.2 billion.
     pub fn charge(&self, usage: &Usage) -> Result<NanoUsd, PriceError> {
         let thousandths = i128::from(self.ratio.thousandths());
-        self.list_total(usage)?
+        let ListTotal { nano_units, units } = self.list.total(usage)?;
+        nano_units
             .checked_mul(1000)
-            .and_then(|total| divide_rounding_up(total, TOKENS_PER_PRICE * thousandths))
+            .and_then(|total| divide_rounding_up(total, units * thousandths))
             .ok_or(PriceError::Overflow)
     }
 
@@ -292,19 +178,45 @@ impl PriceRow {
     /// # Errors
     /// As [`PriceRow::charge`].
     pub fn list_cost(&self, usage: &Usage) -> Result<NanoUsd, PriceError> {
-        divide_rounding_up(self.list_total(usage)?, TOKENS_PER_PRICE).ok_or(PriceError::Overflow)
+        let ListTotal { nano_units, units } = self.list.total(usage)?;
+        divide_rounding_up(nano_units, units).ok_or(PriceError::Overflow)
     }
+}
 
-    /// Σ(quantity × list price), in nano-dollars per million tokens.
-    fn list_total(&self, usage: &Usage) -> Result<i128, PriceError> {
-        let ListPrice::Text(price) = &self.list else { return Err(PriceError::NotText) };
-        let prompt = usage.prompt();
-        usage.iter().try_fold(0_i128, |sum, (bucket, quantity)| {
-            i128::from(quantity)
-                .checked_mul(i128::from(price.of(bucket, prompt).nano()))
-                .and_then(|cost| sum.checked_add(cost))
-                .ok_or(PriceError::Overflow)
-        })
+/// A sum at list price before it is divided: nano-dollars times the unit that the prices are per.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ListTotal {
+    nano_units: i128,
+    units: i128,
+}
+
+impl ListTotal {
+    /// The sum of `lines`, each a quantity and its price per `units`.
+    fn sum(lines: impl Iterator<Item = Result<(u64, NanoUsd), PriceError>>, units: i128) -> Result<Self, PriceError> {
+        let add = |sum: i128, line: Result<(u64, NanoUsd), PriceError>| {
+            let (quantity, price) = line?;
+            let cost = i128::from(quantity).checked_mul(i128::from(price.nano()));
+            cost.and_then(|cost| sum.checked_add(cost)).ok_or(PriceError::Overflow)
+        };
+        let mut lines = lines;
+        Ok(Self { nano_units: lines.try_fold(0, add)?, units })
+    }
+}
+
+impl ListPrice {
+    fn total(&self, usage: &Usage) -> Result<ListTotal, PriceError> {
+        match self {
+            Self::Text(price) => {
+                let prompt = usage.prompt();
+                let line = |(bucket, quantity)| {
+                    let price = price.of(bucket, prompt).ok_or(PriceError::OtherModality(bucket))?;
+                    Ok((quantity, price))
+                };
+                ListTotal::sum(usage.iter().map(line), TOKENS_PER_PRICE)
+            }
+            Self::Image(price) => price.total(usage),
+            Self::Voice(price) => price.total(usage),
+        }
     }
 }
 
@@ -374,8 +286,12 @@ mod tests {
 
     #[test]
     fn a_row_of_another_modality_is_an_error_not_free() {
-        let row = PriceRow { ratio: "40".parse().unwrap(), list: ListPrice::Image(BTreeMap::new()) };
-        assert_eq!(row.charge(&Usage::default().with(Bucket::Output, 5)), Err(PriceError::NotText));
+        let tiers = BTreeMap::from([(ImageTier::K1, usd("0.04"))]);
+        let row = PriceRow { ratio: "40".parse().unwrap(), list: ListPrice::Image(tiers.try_into().unwrap()) };
+        let text = Usage::default().with(Bucket::Output, 5);
+        assert_eq!(row.charge(&text), Err(PriceError::OtherModality(Bucket::Output)));
+        let image = Usage::default().with(Bucket::Image1K, 1);
+        assert_eq!(gemini_pro().charge(&image), Err(PriceError::OtherModality(Bucket::Image1K)));
     }
 
     #[test]

@@ -23,15 +23,61 @@ pub enum Bucket {
     CacheWrite1h = 4,
     /// Prompt tokens of audio, where they have a price of their own.
     AudioInput = 5,
+    /// Images of the tier 1K.
+    Image1K = 6,
+    /// Images of the tier 1.5K.
+    Image1K5 = 7,
+    /// Images of the tier 2K.
+    Image2K = 8,
+    /// Images of the tier 3K.
+    Image3K = 9,
+    /// Images of the tier 4K.
+    Image4K = 10,
+    /// Microseconds of speech delivered.
+    AudioMicroseconds = 11,
+    /// Characters that were spoken: the Unicode scalar values of the input.
+    Characters = 12,
 }
 
 impl Bucket {
     /// How many there are.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 13;
 
     /// All of them, in order of storage.
-    pub const ALL: [Self; Self::COUNT] =
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Input,
+        Self::Output,
+        Self::CacheRead,
+        Self::CacheWrite5m,
+        Self::CacheWrite1h,
+        Self::AudioInput,
+        Self::Image1K,
+        Self::Image1K5,
+        Self::Image2K,
+        Self::Image3K,
+        Self::Image4K,
+        Self::AudioMicroseconds,
+        Self::Characters,
+    ];
+
+    /// Those that count tokens: what text models use.
+    pub const TOKENS: [Self; 6] =
         [Self::Input, Self::Output, Self::CacheRead, Self::CacheWrite5m, Self::CacheWrite1h, Self::AudioInput];
+
+    /// It counts tokens of a prompt.
+    pub const fn is_prompt(self) -> bool {
+        match self {
+            Self::Input | Self::CacheRead | Self::CacheWrite5m | Self::CacheWrite1h | Self::AudioInput => true,
+            Self::Output
+            | Self::Image1K
+            | Self::Image1K5
+            | Self::Image2K
+            | Self::Image3K
+            | Self::Image4K
+            | Self::AudioMicroseconds
+            | Self::Characters => false,
+        }
+    }
 
     /// Its name in JSON, in price rows and in reports.
     pub const fn name(self) -> &'static str {
@@ -42,6 +88,13 @@ impl Bucket {
             Self::CacheWrite5m => "cache_write_5m",
             Self::CacheWrite1h => "cache_write_1h",
             Self::AudioInput => "audio_input",
+            Self::Image1K => "image_1k",
+            Self::Image1K5 => "image_1_5k",
+            Self::Image2K => "image_2k",
+            Self::Image3K => "image_3k",
+            Self::Image4K => "image_4k",
+            Self::AudioMicroseconds => "audio_microseconds",
+            Self::Characters => "characters",
         }
     }
 
@@ -86,14 +139,18 @@ impl Usage {
     /// The two reports of one request as one: right whether a provider reports cumulatively or in parts.
     ///
     /// A prompt is counted as a whole: where the other report covers as much of it, its split is taken, since
-    /// tokens that turn out to be cached must not stay in another bucket as well. Of the output the larger.
+    /// tokens that turn out to be cached must not stay in another bucket as well. Of everything else the larger.
     #[must_use]
     pub fn merged_max(mut self, other: &Self) -> Self {
-        let output = self.get(Bucket::Output).max(other.get(Bucket::Output));
-        if other.prompt() >= self.prompt() {
-            self.quantities = other.quantities;
+        let theirs_is_whole = other.prompt() >= self.prompt();
+        for bucket in Bucket::ALL {
+            let (mine, theirs) = (self.get(bucket), other.get(bucket));
+            match bucket.is_prompt() {
+                true if theirs_is_whole => self.set(bucket, theirs),
+                true => {}
+                false => self.set(bucket, mine.max(theirs)),
+            }
         }
-        self.set(Bucket::Output, output);
         self.reasoning = self.reasoning.max(other.reasoning);
         self.estimated |= other.estimated;
         self
@@ -110,11 +167,11 @@ impl Usage {
         self
     }
 
-    /// The whole prompt: every bucket but the output.
+    /// The tokens of the whole prompt.
     pub fn prompt(&self) -> u64 {
         Bucket::ALL
             .into_iter()
-            .filter(|bucket| *bucket != Bucket::Output)
+            .filter(|bucket| bucket.is_prompt())
             .fold(0_u64, |sum, bucket| sum.saturating_add(self.get(bucket)))
     }
 
@@ -194,6 +251,15 @@ mod tests {
         let end = Usage::default().with(Bucket::Output, 40);
         assert_eq!(start.merged_max(&end).get(Bucket::Output), 40);
         assert_eq!(start.merged_max(&end).prompt(), 9);
+    }
+
+    #[test]
+    fn media_are_no_prompt() {
+        let usage = Usage::default().with(Bucket::Image2K, 2).with(Bucket::Characters, 7).with(Bucket::Input, 5);
+        assert_eq!(usage.prompt(), 5);
+        let more = Usage::default().with(Bucket::AudioMicroseconds, 9).with(Bucket::Image2K, 1);
+        let merged = more.merged_max(&usage);
+        assert_eq!(merged, usage.with(Bucket::AudioMicroseconds, 9));
     }
 
     #[test]

@@ -99,9 +99,9 @@ mod tests {
         let ledger = MemoryLedger::new();
         ledger.append(&samples::one_of_each()).unwrap();
         let mut out = Vec::new();
-        assert_eq!(export(&ledger, &mut out).unwrap(), 8);
+        assert_eq!(export(&ledger, &mut out).unwrap(), 10);
         let text = String::from_utf8(out).unwrap();
-        assert_eq!(text.lines().count(), 8);
+        assert_eq!(text.lines().count(), 10);
         insta::assert_snapshot!(text);
     }
 

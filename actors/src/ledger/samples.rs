@@ -86,6 +86,14 @@ pub(crate) fn settle(workspace: WorkspaceId, seq: u64, request: RequestId, held:
     Record::Entry(Entry { usage: Some(usage), ..entry })
 }
 
+/// A closed hold of a request for images or speech.
+pub(crate) fn settle_media(workspace: WorkspaceId, seq: u64, request: RequestId, model: &str, usage: Usage) -> Record {
+    let lines = [(AccountName::Held, -9), (AccountName::Available, 2), (AccountName::Revenue, 7)];
+    let entry = entry(workspace, seq, TxId::Request(request, RequestStep::Close), EntryKind::Settle, &lines);
+    let detail = entry.request.map(|detail| RequestDetail { model: Arc::from(model), ..detail });
+    Record::Entry(Entry { usage: Some(usage), request: detail, ..entry })
+}
+
 pub(crate) fn writeoff(workspace: WorkspaceId, seq: u64, request: RequestId, nano: i64) -> Record {
     let lines = [(AccountName::Writeoff, -nano), (AccountName::ProviderCost, nano)];
     Record::Entry(entry(workspace, seq, TxId::Request(request, RequestStep::Writeoff), EntryKind::Writeoff, &lines))
@@ -115,7 +123,10 @@ pub(crate) fn long_fact(length: usize) -> Record {
 }
 
 pub(crate) fn one_of_each() -> Vec<Record> {
-    let (workspace, request) = (workspace(1), request(1));
+    let (workspace, image, speech) = (workspace(1), request(2), request(3));
+    let request = request(1);
+    let images = Usage::default().with(Bucket::Image2K, 3).with(Bucket::Image4K, 1);
+    let spoken = Usage::default().with(Bucket::AudioMicroseconds, 61_250_000).with(Bucket::Characters, 940);
     vec![
         credit(workspace, 1, "first", 9_000_000),
         topup(workspace, 2, "pi_1", 5),
@@ -124,6 +135,8 @@ pub(crate) fn one_of_each() -> Vec<Record> {
         progress(workspace, request, 700),
         settle(workspace, 5, request, 1_500, 1_200),
         writeoff(workspace, 6, request, 3),
+        settle_media(workspace, 7, image, "nano-banana-pro", images),
+        settle_media(workspace, 8, speech, "elevenlabs-v3", spoken),
         fact(1),
     ]
 }

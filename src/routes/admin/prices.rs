@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::domain::fact::PricesPublished;
-use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::domain::price::{ListPrice, PriceBook, PriceRow, Ratio};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -90,17 +89,10 @@ async fn publish_inner(worker: &Worker, body: &Bytes) -> Answer {
 
 /// A list price in the shape of the model's modality.
 fn list_price(modality: Modality, value: Value) -> Result<ListPrice, String> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Voice {
-        per_minute: NanoUsd,
-        per_1k_characters: NanoUsd,
-    }
     let list = match modality {
         Modality::Text => serde_json::from_value(value).map(ListPrice::Text),
         Modality::Image => serde_json::from_value(value).map(ListPrice::Image),
-        Modality::Voice => serde_json::from_value(value)
-            .map(|Voice { per_minute, per_1k_characters }| ListPrice::Voice { per_minute, per_1k_characters }),
+        Modality::Voice => serde_json::from_value(value).map(ListPrice::Voice),
     };
     list.map_err(|error| error.to_string())
 }

@@ -151,10 +151,16 @@ pub(super) fn read_progress(input: &mut Reader<'_>) -> Result<(WorkspaceId, Requ
     Ok((workspace, request, Progress { usage, charge: NanoUsd::from_nano(input.signed()?) }))
 }
 
-/// The number of buckets comes first, so that buckets added later read as zero in older records.
+/// Buckets that every usage writes: those of the first version, so that its records encode as they did.
+const BUCKETS_ALWAYS: usize = Bucket::TOKENS.len();
+
+/// The number of buckets comes first, so that buckets added later read as zero in older records. Trailing
+/// ones that hold nothing are left out: a text entry does not grow with the kinds of media.
 fn write_usage(usage: &Usage, out: &mut Writer<'_>) {
-    out.u8(u8::try_from(Bucket::COUNT).unwrap_or(u8::MAX));
-    for bucket in Bucket::ALL {
+    let used = Bucket::ALL.iter().rposition(|bucket| usage.get(*bucket) > 0).map_or(0, |last| last + 1);
+    let count = used.max(BUCKETS_ALWAYS);
+    out.u8(u8::try_from(count).unwrap_or(u8::MAX));
+    for bucket in Bucket::ALL.into_iter().take(count) {
         out.varint(usage.get(bucket));
     }
     out.varint(usage.reasoning);
@@ -191,7 +197,23 @@ mod tests {
     fn a_usage_with_fewer_buckets_reads_the_rest_as_zero_and_more_are_refused() {
         let mut older = Reader(&[1, 7, 0, 0]);
         assert_eq!(read_usage(&mut older).unwrap(), Usage::default().with(Bucket::Input, 7));
-        let mut newer = Reader(&[7, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        assert!(matches!(read_usage(&mut newer), Err(CodecError::Unknown { number: 6, .. })));
+        let mut bytes = [0; Bucket::COUNT + 4];
+        bytes[0] = u8::try_from(Bucket::COUNT + 1).unwrap();
+        let unknown = u8::try_from(Bucket::COUNT).unwrap();
+        assert!(
+            matches!(read_usage(&mut Reader(&bytes)), Err(CodecError::Unknown { number, .. }) if number == unknown)
+        );
+    }
+
+    #[test]
+    fn a_text_usage_is_stored_as_before_there_were_media() {
+        let mut bytes = Vec::new();
+        write_usage(&Usage::default().with(Bucket::Output, 3), &mut Writer(&mut bytes));
+        assert_eq!(bytes, [6, 0, 3, 0, 0, 0, 0, 0, 0]);
+        bytes.clear();
+        let images = Usage::default().with(Bucket::Image1K5, 2);
+        write_usage(&images, &mut Writer(&mut bytes));
+        assert_eq!(bytes, [8, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0]);
+        assert_eq!(read_usage(&mut Reader(&bytes)), Ok(images));
     }
 }

@@ -11,6 +11,7 @@ pub mod domain;
 pub mod journal;
 pub mod keyring;
 pub mod ledger;
+pub mod media;
 pub mod price_books;
 pub mod provider;
 pub mod reports;

@@ -13,7 +13,7 @@ use lmhaven_actors::domain::fact::PricesPublished;
 use lmhaven_actors::journal::{JournalLost, JournalOptions};
 use lmhaven_actors::ledger::Ledger;
 use lmhaven_actors::ledger::sled::SledLedger;
-use lmhaven_actors::provider::{Pool, ProviderSpec};
+use lmhaven_actors::provider::{KeyHeader, Pool, ProviderSpec};
 use lmhaven_actors::system::{ChangeError, Core, OpenError};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
@@ -262,15 +262,17 @@ fn pools(core: &Core, config: &Config) -> HashMap<crate::config::ProviderId, Arc
     let switches = core.switches();
     let mut pools = HashMap::new();
     for provider in config.providers.iter().filter(|provider| provider.enabled()) {
-        let dialect = match provider.kind {
-            ProviderKind::OpenAi => Some(Dialect::Openai),
-            ProviderKind::Anthropic => Some(Dialect::Anthropic),
-            ProviderKind::Gemini => Some(Dialect::Gemini),
-            ProviderKind::Ark | ProviderKind::NovelAi | ProviderKind::PixAi | ProviderKind::ElevenLabs => None,
+        let (dialect, key_header) = match provider.kind {
+            ProviderKind::OpenAi => (Some(Dialect::Openai), KeyHeader::Bearer),
+            ProviderKind::Anthropic => (Some(Dialect::Anthropic), KeyHeader::XApiKey),
+            ProviderKind::Gemini => (Some(Dialect::Gemini), KeyHeader::XGoogApiKey),
+            ProviderKind::Ark | ProviderKind::NovelAi | ProviderKind::PixAi => (None, KeyHeader::Bearer),
+            ProviderKind::ElevenLabs => (None, KeyHeader::XiApiKey),
         };
         let pool = Pool::new(ProviderSpec {
             id: provider.id.as_str().into(),
             dialect,
+            key_header,
             base_url: provider.base_url.to_string(),
             api_keys: provider.api_keys.iter().map(|key| SecretString::from(key.expose())).collect(),
             max_in_flight: provider.in_flight_per_account(),

@@ -13,6 +13,7 @@ pub mod plain;
 pub mod quote;
 pub mod signatures;
 pub mod stream;
+pub mod stream_body;
 pub mod watch;
 
 use std::collections::HashMap;

@@ -6,11 +6,8 @@
 //! delivered. The 200 waits for the provider's first event, at most as long as a keep-alive is due, so
 //! that early failures keep their status.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
@@ -28,6 +25,7 @@ use crate::relay::dialects;
 use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed};
 use crate::relay::generator::{Generator, Next, Yielder};
 use crate::relay::meter::Measured;
+use crate::relay::stream_body::{Ended, StreamBody};
 use crate::relay::watch::Signal;
 use crate::telemetry::{self, End};
 
@@ -35,14 +33,6 @@ use crate::telemetry::{self, End};
 const PROGRESS_TOKENS: u64 = 256;
 /// … or this much time has passed.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
-
-/// How a stream ended.
-enum Ended {
-    /// With its closing events.
-    Well,
-    /// With this error; the caller's 200 may or may not have been sent.
-    Badly(ApiError),
-}
 
 /// Starts an admitted request and answers once it has something to say.
 ///
@@ -66,69 +56,7 @@ pub async fn deliver(admitted: Admitted) -> Result<HttpResponse, Failed> {
         .insert_header((HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")));
     chat::label(&mut response, request, Some(&model), Some(&standing));
     let envelope = move |error: &ApiError| dialects::error_event(reply, &error.envelope(request));
-    Ok(response.body(StreamBody { state: State::First(first, generator), envelope: Box::new(envelope) }))
-}
-
-/// The body of a streamed answer.
-struct StreamBody {
-    state: State,
-    envelope: Box<dyn Fn(&ApiError) -> Bytes>,
-}
-
-enum State {
-    First(Bytes, Generator<Ended>),
-    Running(Generator<Ended>),
-    /// The error event was handed over; one poll later it has been flushed and the connection is cut.
-    Failing {
-        flushed: bool,
-    },
-    Over,
-}
-
-impl MessageBody for StreamBody {
-    type Error = Box<dyn std::error::Error>;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        loop {
-            match std::mem::replace(&mut self.state, State::Over) {
-                State::First(first, generator) => {
-                    self.state = State::Running(generator);
-                    if !first.is_empty() {
-                        return Poll::Ready(Some(Ok(first)));
-                    }
-                }
-                State::Running(mut generator) => match generator.poll_next(context) {
-                    Poll::Pending => {
-                        self.state = State::Running(generator);
-                        return Poll::Pending;
-                    }
-                    Poll::Ready(Next::Bytes(bytes)) => {
-                        self.state = State::Running(generator);
-                        return Poll::Ready(Some(Ok(bytes)));
-                    }
-                    Poll::Ready(Next::Returned(Ended::Well)) => return Poll::Ready(None),
-                    Poll::Ready(Next::Returned(Ended::Badly(error))) => {
-                        self.state = State::Failing { flushed: false };
-                        return Poll::Ready(Some(Ok((self.envelope)(&error))));
-                    }
-                },
-                State::Failing { flushed: false } => {
-                    self.state = State::Failing { flushed: true };
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                // Never a clean end after a failure: without the last chunk, no client takes it for one.
-                State::Failing { flushed: true } => {
-                    return Poll::Ready(Some(Err("the stream ended with an error event".into())));
-                }
-                State::Over => return Poll::Ready(None),
-            }
-        }
-    }
+    Ok(response.body(StreamBody::new(first, generator, envelope)))
 }
 
 /// A stream's money while it runs.

@@ -113,7 +113,7 @@ impl Seat {
         };
         let mut request = reqwest::Request::new(Method::POST, url);
         *request.body_mut() = Some(call.body.into());
-        let key = self.guard.pool().spec().dialect.and_then(|dialect| self.guard.credentials(dialect.into()));
+        let key = self.guard.credentials(self.guard.pool().spec().key_header);
         request.headers_mut().extend(call.headers.into_iter().chain(key));
         match self.client.execute(request).await {
             Ok(response) => Ok(Exchange::new(response, self.guard)),

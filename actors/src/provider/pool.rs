@@ -24,6 +24,8 @@ pub struct ProviderSpec {
     pub id: Arc<str>,
     /// What it speaks where it serves text.
     pub dialect: Option<Dialect>,
+    /// Where an account's key goes.
+    pub key_header: KeyHeader,
     /// Scheme and host, and `/v1` for the OpenAI dialect; no slash at the end.
     pub base_url: String,
     /// One per account.
@@ -372,16 +374,6 @@ pub enum KeyHeader {
     XiApiKey,
 }
 
-impl From<Dialect> for KeyHeader {
-    fn from(dialect: Dialect) -> Self {
-        match dialect {
-            Dialect::Openai => Self::Bearer,
-            Dialect::Anthropic => Self::XApiKey,
-            Dialect::Gemini => Self::XGoogApiKey,
-        }
-    }
-}
-
 fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
@@ -407,6 +399,7 @@ mod tests {
         Pool::new(ProviderSpec {
             id: "test".into(),
             dialect: Some(Dialect::Openai),
+            key_header: KeyHeader::Bearer,
             base_url: "http://127.0.0.1:1/v1".to_owned(),
             api_keys: (0..accounts).map(|n| SecretString::from(format!("key-{n}"))).collect(),
             max_in_flight,

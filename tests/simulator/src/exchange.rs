@@ -164,7 +164,7 @@ impl Exchange<'_> {
         let Latency { first_byte, jitter, .. } = self.shared.latency;
         let wait = first_byte + Duration::from_millis(self.rule.delay_ms) + drawn(jitter, &mut rng);
         if !wait.is_zero() {
-            self.socket.pause(Some(wait)).await?;
+            self.socket.pause(Some(wait), &self.shared.control).await?;
         }
         self.break_before_headers().await?;
         if let Some(status) = &self.rule.status {
@@ -211,7 +211,9 @@ impl Exchange<'_> {
 
     async fn break_before_headers(&self) -> Result<(), Failure> {
         match &self.rule.fault {
-            Some(Fault::HangBeforeHeaders { ms }) => Ok(self.socket.pause(ms.map(Duration::from_millis)).await?),
+            Some(Fault::HangBeforeHeaders { ms }) => {
+                Ok(self.socket.pause(ms.map(Duration::from_millis), &self.shared.control).await?)
+            }
             Some(Fault::ResetBeforeHeaders) => {
                 self.socket.reset();
                 Err(Failure::Broken)

@@ -76,12 +76,7 @@ impl Admitted {
 pub async fn serve(route: Dialect, worker: Rc<Worker>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let id = fresh::request_id(worker.gateway.core.clock.now().wall);
     worker.gateway.opened().await;
-    let key = if worker.gateway.is_draining() {
-        Err(ApiError::new(Code::Draining, "this gateway is shutting down").closing())
-    } else {
-        caller::authenticate(&worker.gateway, &request)
-    };
-    let key = match key {
+    let key = match caller::authenticate(&worker.gateway, &request) {
         Ok(key) => key,
         Err(error) => {
             telemetry::request_refused(route, None, &error);
@@ -196,6 +191,11 @@ async fn admit(
         wanted: ask.wanted,
         expires_at: now.plus_millis(HOLD_EXPIRES_AFTER_MILLIS),
     };
+    // Counted before it holds anything, so that draining waits for it; then looked whether it came too late for that.
+    let running = gateway.count_running();
+    if gateway.is_draining() {
+        return Err(failed(ApiError::draining()));
+    }
     let (lease, standing) = Lease::admit(&key.workspace, admission).await.map_err(|error| failed(error.into()))?;
     let lease = lease.map_err(|refused| {
         let error = ApiError::not_admitted(refused, &gateway.config.server.public_url);
@@ -227,7 +227,7 @@ async fn admit(
         standing,
         timing,
         route,
-        running: gateway.count_running(),
+        running,
     };
     drop(client);
     Ok((admitted, summary.stream, body))

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use super::WorkerData;
 use crate::config::Model;
-use crate::error::{ApiError, Code};
+use crate::error::ApiError;
 use crate::extract::{body, caller};
 use crate::relay::chat::{Failed, find_model, label};
 use crate::relay::dialects::CountBody;
@@ -41,10 +41,6 @@ pub(super) async fn count_tokens(worker: WorkerData, request: HttpRequest, paylo
     let worker = worker.get_ref();
     worker.gateway.opened().await;
     let id = fresh::request_id(worker.gateway.core.clock.now().wall);
-    if worker.gateway.is_draining() {
-        let error = ApiError::new(Code::Draining, "this gateway is shutting down").closing();
-        return error.respond(Dialect::Anthropic, id);
-    }
     let key = match caller::authenticate(&worker.gateway, &request) {
         Ok(key) => key,
         Err(error) => return error.respond(Dialect::Anthropic, id),

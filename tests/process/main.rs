@@ -15,4 +15,5 @@
 
 mod harness;
 
+mod drain;
 mod kill;

@@ -16,4 +16,5 @@
 mod harness;
 
 mod drain;
+mod exit;
 mod kill;

@@ -25,6 +25,11 @@ impl From<BodyError> for ApiError {
 const SOON: Duration = Duration::from_secs(1);
 
 impl ApiError {
+    /// No request is taken any more, or a running one has no more time.
+    pub fn draining() -> Self {
+        Self::new(Code::Draining, "this gateway is shutting down").closing()
+    }
+
     /// Why a workspace refused, with the address where money is added.
     pub fn refused(refusal: Refusal, public_url: &str) -> Self {
         match refusal {

@@ -11,23 +11,24 @@ use lmhaven_actors::keyring::KeyEntry;
 use crate::error::{ApiError, Code};
 use crate::relay::Gateway;
 
-/// What every route that is served for a key begins with: the gateway is open and not draining, and the key is good.
+/// What every route that is served for a key begins with: the gateway is open, and the key is good.
 ///
 /// # Errors
-/// 503 `draining`, and as [`authenticate`].
+/// As [`authenticate`].
 pub async fn enter(gateway: &Gateway, request: &HttpRequest) -> Result<Arc<KeyEntry>, ApiError> {
     gateway.opened().await;
-    if gateway.is_draining() {
-        return Err(ApiError::new(Code::Draining, "this gateway is shutting down").closing());
-    }
     authenticate(gateway, request)
 }
 
-/// Finds the key that a request presents.
+/// Finds the key that a request presents. Every route that takes one comes through here, so here a gateway that drains
+/// sends them elsewhere.
 ///
 /// # Errors
-/// The 401s of the table; 403 for an address that the key does not allow; 429 for an address that failed too often.
+/// 503 while draining; the 401s of the table; 403 for an address that the key does not allow; 429 for an address that failed too often.
 pub fn authenticate(gateway: &Gateway, request: &HttpRequest) -> Result<Arc<KeyEntry>, ApiError> {
+    if gateway.is_draining() {
+        return Err(ApiError::draining());
+    }
     let address = address(gateway, request);
     if let Some(wait) = gateway.edge.must_wait(address) {
         let message = "too many failed authentications from this address";

@@ -189,6 +189,11 @@ async fn admit(
         wanted: ask.wanted,
         expires_at: now.plus_millis(HOLD_EXPIRES_AFTER_MILLIS),
     };
+    // Counted before it holds anything, so that draining waits for it; then looked whether it came too late for that.
+    let running = gateway.count_running();
+    if gateway.is_draining() {
+        return Err(failed(ApiError::draining()));
+    }
     let (lease, standing) = Lease::admit(&key.workspace, admission).await.map_err(|error| failed(error.into()))?;
     let lease = lease.map_err(|refused| {
         let error = ApiError::not_admitted(refused, &gateway.config.server.public_url);
@@ -220,7 +225,7 @@ async fn admit(
         standing,
         timing,
         route,
-        running: gateway.count_running(),
+        running,
     };
     drop(client);
     Ok((admitted, summary.stream, body))

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use lmhaven_actors::adapters::UpstreamFault;
 use lmhaven_actors::chat::Dialect;
 use lmhaven_actors::provider::{
@@ -153,10 +154,9 @@ impl<'a> Attempts<'a> {
         let status = exchange.status();
         let spec = route.provider.pool().spec();
         let millis = exchange.header("retry-after-ms").filter(|_| route.upstream == Dialect::Openai);
-        let retry_after =
-            millis.map(|millis| format!("{millis}ms")).or_else(|| exchange.header("retry-after").map(str::to_owned));
-        let body = timeout(ERROR_BODY_WITHIN, exchange.body(ERROR_BODY_BYTES_MAX)).await;
-        let body = body.ok().and_then(Result::ok).unwrap_or_default();
+        let millis = millis.map(|millis| format!("{millis}ms"));
+        let (_, retry_after, body) = read_fault(&mut exchange).await;
+        let retry_after = millis.or(retry_after);
         let fault = dialects::fault(route.upstream, status, retry_after.as_deref(), &body);
         let others = route.provider.pool().has_other(exchange.guard.account());
         report(&fault, &exchange.guard, others, status);
@@ -194,6 +194,13 @@ fn route_after(worker: &Worker, model: &Model, failed: Route) -> Option<Route> {
     route(worker, model, failed.place + 1).or(Some(Route { except: None, ..failed }))
 }
 
+/// Status, `retry-after` and body of an answer that is an error.
+pub async fn read_fault(exchange: &mut Exchange) -> (u16, Option<String>, Bytes) {
+    let body = timeout(ERROR_BODY_WITHIN, exchange.body(ERROR_BODY_BYTES_MAX)).await;
+    let retry_after = exchange.header("retry-after").map(str::to_owned);
+    (exchange.status(), retry_after, body.ok().and_then(Result::ok).unwrap_or_default())
+}
+
 /// No answer at all.
 fn transport_failure(error: ExchangeError, guard: &PoolGuard) -> Failure {
     let (what, outcome) = match error {
@@ -206,7 +213,7 @@ fn transport_failure(error: ExchangeError, guard: &PoolGuard) -> Failure {
 }
 
 /// Tells the account's health how the attempt went.
-fn report(fault: &UpstreamFault, guard: &PoolGuard, others: bool, status: u16) {
+pub fn report(fault: &UpstreamFault, guard: &PoolGuard, others: bool, status: u16) {
     let provider = &guard.pool().spec().id;
     let (outcome, label) = match fault {
         UpstreamFault::BadRequest { .. } | UpstreamFault::TooLarge => (Outcome::Answered, "4xx"),

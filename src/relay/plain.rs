@@ -18,6 +18,7 @@ use crate::relay::chat::{self, Admitted, Failed};
 use crate::relay::dialects::{self, AnswerFault, PlainAnswer, PlainMeter};
 use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed};
 use crate::relay::meter::Measured;
+use crate::relay::watch::Signal;
 use crate::telemetry::{self, End};
 
 /// The largest plain answer: room for a few images as base 64.
@@ -31,17 +32,19 @@ pub async fn deliver(admitted: Admitted) -> Result<HttpResponse, Failed> {
     // A caller who has left gets no answer: what is awaited here is dropped, and the provider's call with it.
     let outcome = tokio::select! {
         biased;
-        outcome = ask(&admitted) => Some(outcome),
-        () = admitted.watched.gone() => None,
+        outcome = ask(&admitted) => outcome,
+        signal = admitted.watched.over() => match signal {
+            Signal::Ending => Err(ApiError::draining()),
+            _ => return Err(hung_up(admitted).await),
+        },
     };
     match outcome {
-        Some(Ok((answer, meter))) => answered(admitted, answer, meter).await,
-        Some(Err(error)) => {
+        Ok((answer, meter)) => answered(admitted, answer, meter).await,
+        Err(error) => {
             let settled = admitted.lease.release().await;
             telemetry::request_ended(admitted.route, &admitted.model, &admitted.timing, End::Failed(&error));
             Err(Failed { model: Some(admitted.model), standing: settled.standing, ..error.into() })
         }
-        None => Err(hung_up(admitted).await),
     }
 }
 

@@ -134,7 +134,7 @@ async fn relay(admitted: &mut Admitted, yielder: &Yielder) -> Result<Finished, B
     let result = pump(admitted, yielder, &mut exchange, relay.as_mut(), out, flow).await;
     let (outcome, label) = match &result {
         Ok(_) => (Some(Outcome::Answered), "ok"),
-        Err(Stop::Gone | Stop::Revoked) => (None, "ok"),
+        Err(Stop::Gone | Stop::Revoked | Stop::Ending) => (None, "ok"),
         Err(Stop::Provider(_)) => (Some(Outcome::Failed("the stream broke")), "cut"),
     };
     if let Some(outcome) = outcome {
@@ -149,7 +149,7 @@ async fn relay(admitted: &mut Admitted, yielder: &Yielder) -> Result<Finished, B
             let delivered = relay.meter().delivered_bytes > 0;
             let charge = match &stop {
                 Stop::Gone if !delivered => admitted.prompt_awaited(),
-                Stop::Gone | Stop::Revoked | Stop::Provider(_) => delivered.then_some(charge),
+                Stop::Gone | Stop::Revoked | Stop::Ending | Stop::Provider(_) => delivered.then_some(charge),
             };
             Err(Broken { error: stop.into(), charge })
         }
@@ -162,6 +162,8 @@ enum Stop {
     Gone,
     /// The caller lost the right to go on.
     Revoked,
+    /// The process ends.
+    Ending,
     /// The provider broke off.
     Provider(ApiError),
 }
@@ -171,6 +173,7 @@ impl From<Stop> for ApiError {
         match stop {
             Stop::Gone => hung_up(),
             Stop::Revoked => revoked(),
+            Stop::Ending => ApiError::draining(),
             Stop::Provider(error) => error,
         }
     }
@@ -209,6 +212,7 @@ async fn attempt_while_kept_alive(
             signal = admitted.watched.signal() => match signal {
                 Signal::Gone => return Err(Broken { error: hung_up(), charge: admitted.prompt_awaited() }),
                 Signal::Revoked => return Err(revoked().into()),
+                Signal::Ending => return Err(ApiError::draining().into()),
                 Signal::KeepAliveDue => {
                     *kept_alive = true;
                     yielder.give(Bytes::from_static(dialects::keep_alive(admitted.prepared.reply))).await;
@@ -319,6 +323,7 @@ async fn pump(
             signal = watched.signal() => match signal {
                 Signal::Gone => return Err(Stop::Gone),
                 Signal::Revoked => return Err(Stop::Revoked),
+                Signal::Ending => return Err(Stop::Ending),
                 Signal::ProviderSilent => return Err(Stop::Provider(ExchangeError::TimedOut.into())),
                 Signal::KeepAliveDue => {
                     out.extend_from_slice(dialects::keep_alive(prepared.reply));

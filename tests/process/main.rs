@@ -15,4 +15,6 @@
 
 mod harness;
 
+mod drain;
+mod exit;
 mod kill;

@@ -25,6 +25,7 @@ use tempfile::TempDir;
 pub(crate) use calls::{Workspace, ask, ok, streamed};
 pub(crate) use money::{Balance, charge_of, nano, usd};
 pub(crate) use process::Process;
+pub(crate) use sse::Sse;
 
 /// What the admin API asks for.
 pub(crate) const ADMIN_TOKEN: &str = "admin-token-of-the-tests";

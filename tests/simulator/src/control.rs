@@ -27,6 +27,7 @@ pub struct Control(Arc<Desk>);
 struct Desk {
     state: Mutex<State>,
     changed: Notify,
+    stalls_ended: Notify,
     cache: Mutex<PromptCache>,
     tasks: Mutex<Tasks>,
     responses: AtomicU64,
@@ -75,6 +76,11 @@ impl Control {
         *self.0.tasks.lock() = Tasks::default();
         drop(state);
         self.0.changed.notify_waiters();
+    }
+
+    /// Ends the silence of the calls that are silent for ever right now: their answers go on as usual.
+    pub fn end_stalls(&self) {
+        self.0.stalls_ended.notify_waiters();
     }
 
     /// Accepts only these API keys from now on; any key that is not empty when the list is.
@@ -134,6 +140,7 @@ impl Control {
         Self(Arc::new(Desk {
             state: Mutex::new(state),
             changed: Notify::new(),
+            stalls_ended: Notify::new(),
             cache: Mutex::default(),
             tasks: Mutex::default(),
             responses: AtomicU64::new(0),
@@ -143,6 +150,11 @@ impl Control {
     /// A number that no other response has, for response ids.
     pub(crate) fn response_number(&self) -> u64 {
         self.0.responses.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Waits until a silence without a time is ended.
+    pub(crate) async fn stalls_ended(&self) {
+        self.0.stalls_ended.notified().await;
     }
 
     pub(crate) fn accepts(&self, key: &str) -> bool {
@@ -247,6 +259,10 @@ impl OpenCall {
                 call.status = Some(status);
             }
         });
+    }
+
+    pub(crate) const fn control(&self) -> &Control {
+        &self.control
     }
 
     /// Notes an event handed to the connection, and what the call costs with it.

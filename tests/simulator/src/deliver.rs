@@ -195,7 +195,7 @@ impl Delivery {
                     }
                 }
                 Step::Pause(time) => {
-                    if self.socket.pause(time).await.is_err() {
+                    if self.socket.pause(time, self.call.control()).await.is_err() {
                         self.call.end(Ending::HungUp);
                         return Some((Err(io::ErrorKind::ConnectionAborted.into()), None));
                     }

@@ -177,9 +177,9 @@ impl Exchange<'_> {
         let Latency { first_byte, jitter, .. } = self.shared.latency;
         let wait = first_byte + Duration::from_millis(self.rule.delay_ms) + drawn(jitter, &mut rng);
         if !wait.is_zero() {
-            self.socket.pause(Some(wait)).await?;
+            self.socket.pause(Some(wait), &self.shared.control).await?;
         }
-        break_before_headers(self.rule.fault.as_ref(), &self.socket).await?;
+        break_before_headers(self.rule.fault.as_ref(), &self.socket, &self.shared.control).await?;
         if let Some(status) = &self.rule.status {
             return Err(self.scripted(status).into());
         }
@@ -246,9 +246,13 @@ impl Exchange<'_> {
 }
 
 /// The faults that strike before the request is looked at.
-pub(crate) async fn break_before_headers(fault: Option<&Fault>, socket: &Socket) -> Result<(), Failure> {
+pub(crate) async fn break_before_headers(
+    fault: Option<&Fault>,
+    socket: &Socket,
+    control: &Control,
+) -> Result<(), Failure> {
     match fault {
-        Some(Fault::HangBeforeHeaders { ms }) => Ok(socket.pause(ms.map(Duration::from_millis)).await?),
+        Some(Fault::HangBeforeHeaders { ms }) => Ok(socket.pause(ms.map(Duration::from_millis), control).await?),
         Some(Fault::ResetBeforeHeaders) => {
             socket.reset();
             Err(Failure::Broken)
@@ -271,7 +275,7 @@ pub(crate) async fn lose_reply(fault: Option<&Fault>, socket: &Socket, call: &mu
             true
         }
         Some(Fault::HangAfterCharge { ms }) => {
-            let is_left = socket.pause(ms.map(Duration::from_millis)).await.is_err();
+            let is_left = socket.pause(ms.map(Duration::from_millis), call.control()).await.is_err();
             if is_left {
                 call.sent(usage);
                 call.end(Ending::HungUp);

@@ -152,9 +152,9 @@ impl Exchange<'_> {
         let Latency { first_byte, jitter, generation, .. } = self.shared.latency;
         let wait = first_byte + Duration::from_millis(self.rule.delay_ms) + drawn(jitter, &mut rng);
         if !wait.is_zero() {
-            self.socket.pause(Some(wait)).await?;
+            self.socket.pause(Some(wait), &self.shared.control).await?;
         }
-        break_before_headers(self.rule.fault.as_ref(), &self.socket).await?;
+        break_before_headers(self.rule.fault.as_ref(), &self.socket, &self.shared.control).await?;
         if let Some(status) = &self.rule.status {
             return Err(self.scripted(status).into());
         }
@@ -180,7 +180,7 @@ impl Exchange<'_> {
         let mut reply = (self.route.answer)(incoming, &studio)?;
         call.hold(reply.permit.take());
         if !reply.generation.is_zero() {
-            self.socket.pause(Some(reply.generation)).await?;
+            self.socket.pause(Some(reply.generation), &self.shared.control).await?;
         }
         match reply.body {
             Body::Refusal(refusal) => Err(refusal.into()),

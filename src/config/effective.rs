@@ -125,6 +125,7 @@ fn print_provider(text: &mut String, provider: &Provider) -> fmt::Result {
         first_byte_timeout,
         answer_timeout,
         idle_timeout,
+        voices,
     } = provider;
     writeln!(text, "\n[[providers]]")?;
     writeln!(text, "id = {}", quoted(id.as_str()))?;
@@ -135,7 +136,12 @@ fn print_provider(text: &mut String, provider: &Provider) -> fmt::Result {
     writeln!(text, "connect_timeout = \"{}\"", print_duration(*connect_timeout))?;
     writeln!(text, "first_byte_timeout = \"{}\"", print_duration(*first_byte_timeout))?;
     writeln!(text, "answer_timeout = \"{}\"", print_duration(*answer_timeout))?;
-    writeln!(text, "idle_timeout = \"{}\"", print_duration(*idle_timeout))
+    writeln!(text, "idle_timeout = \"{}\"", print_duration(*idle_timeout))?;
+    if let Some(voices) = voices {
+        let rows: Vec<_> = voices.iter().map(|(name, id)| format!("{} = {}", quoted(name), quoted(id))).collect();
+        writeln!(text, "voices = {{ {} }}", rows.join(", "))?;
+    }
+    Ok(())
 }
 
 fn print_model(text: &mut String, model: &Model) -> fmt::Result {

@@ -32,8 +32,28 @@ async fn what_is_refused_or_broken_before_is_not_charged() {
     ] {
         let response = broken(&simulator, value.clone()).await;
         assert_ne!(response.status, 200);
+        assert_eq!(response.header("retry-after"), value["status"]["retry_after"].as_str());
         assert!(simulator.control().charges().is_empty(), "{value}");
     }
+    simulator.stop().await;
+}
+
+#[actix_web::test]
+async fn a_rule_finds_its_calls_by_prompt_key_model_and_number() {
+    let simulator = simulator().await;
+    let control = simulator.control();
+    control.script(Rule::new().marker("M1").status(500));
+    control.script(rule(json!({"model": "ep-broken", "status": {"code": 429}, "skip": 1, "times": 1})));
+    control.script(Rule::new().key("ark-9").status(403));
+    assert_eq!(generate(&simulator, json!({"prompt": "a cat M1"})).await.status, 500);
+    assert_eq!(generate(&simulator, json!({})).await.status, 200);
+    for wanted in [200, 429, 200] {
+        assert_eq!(generate(&simulator, json!({"model": "ep-broken"})).await.status, wanted);
+    }
+    let other = [("authorization", "Bearer ark-9")];
+    let refused = post(&simulator, "/api/v3/images/generations", &other, &body(json!({}))).await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(control.charges().len(), 3);
     simulator.stop().await;
 }
 

@@ -12,6 +12,7 @@ pub mod meter;
 pub mod plain;
 pub mod quote;
 pub mod signatures;
+pub mod speech;
 pub mod stream;
 pub mod stream_body;
 pub mod watch;

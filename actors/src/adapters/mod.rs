@@ -5,6 +5,8 @@
 //! fixtures beside the code. What every adapter has in common stands in this file and in [`stream`].
 
 pub mod anthropic;
+pub mod ark;
+mod download;
 pub mod fault;
 pub mod gemini;
 pub mod json_depth;

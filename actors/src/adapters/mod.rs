@@ -11,6 +11,7 @@ pub mod fault;
 pub mod gemini;
 pub mod json_depth;
 pub mod media_type;
+pub mod novelai;
 pub mod openai;
 pub mod quantity;
 pub mod sse;

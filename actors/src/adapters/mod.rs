@@ -13,6 +13,7 @@ pub mod json_depth;
 pub mod media_type;
 pub mod novelai;
 pub mod openai;
+pub mod pixai;
 pub mod quantity;
 pub mod sse;
 pub mod stream;

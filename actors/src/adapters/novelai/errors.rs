@@ -21,10 +21,9 @@ pub(super) fn fault(answer: &Answer) -> MediaFault {
         402 => MediaFault::OurMoney,
         // The edge turns away what comes too fast with either; the provider itself says 403 for a bad token.
         403 if is_own_word => MediaFault::OurKey,
-        403 | 429 => busy,
+        // 409: a generation of this account conflicts with another.
+        403 | 409 | 429 => busy,
         404 => MediaFault::OurModel,
-        // A generation of this account conflicts with another.
-        409 => busy,
         500..=599 => MediaFault::server(answer.status, is_own_word),
         _ => MediaFault::Malformed { what: "a status that is known" },
     }

@@ -97,9 +97,11 @@ mod tests {
     }
 
     fn pixels(channels: usize, width: u32, alpha: impl Fn(usize) -> u8) -> Vec<u8> {
-        let has_alpha = channels % 2 == 0;
+        let has_alpha = channels.is_multiple_of(2);
         (0..width as usize * 4 * channels)
-            .map(|at| if has_alpha && at % channels == channels - 1 { alpha(at) } else { (at * 7 % 256) as u8 })
+            .map(|at| {
+                if has_alpha && at % channels == channels - 1 { alpha(at) } else { u8::try_from(at * 7 % 256).unwrap() }
+            })
             .collect()
     }
 
@@ -143,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_transparent_picture_stays_so_without_its_lowest_bits() {
-        let hidden = |bit: u8| with_metadata(ColorType::Rgba, 4, 8, move |at| if at < 20 { bit } else { 200 | bit });
+        let hidden = |bit: u8| with_metadata(ColorType::Rgba, 4, 8, move |at| if at < 20 { bit } else { 200 + bit });
         let clean = cleaned(&hidden(0)).unwrap();
         assert_eq!(clean, cleaned(&hidden(1)).unwrap(), "nothing of the bits is left");
         let (color, out) = decoded(&clean);
@@ -172,8 +174,9 @@ mod tests {
         encoder.set_compression(Compression::Fastest);
         let mut writer = encoder.write_header().unwrap();
         let mut stream = writer.stream_writer().unwrap();
+        let row = vec![0; 8192 * 3];
         for _ in 0..8192 {
-            std::io::Write::write_all(&mut stream, &[0; 8192 * 3]).unwrap();
+            std::io::Write::write_all(&mut stream, &row).unwrap();
         }
         stream.finish().unwrap();
         drop(writer);

@@ -13,6 +13,11 @@ const SIDE_MAX: u32 = 1600;
 const AREA_MAX: u64 = 1_572_864;
 /// The site's default.
 const DEFAULT: Pixels = Pixels { width: 832, height: 1216 };
+/// What the site makes of 16:9, and with its sides turned of 9:16: larger ones cost more and look worse.
+const WIDE: Pixels = Pixels { width: 1344, height: 768 };
+const TALL: Pixels = Pixels { width: 768, height: 1344 };
+/// Ratios this near (in logarithm) to those of video are those of video.
+const SAME_RATIO: f64 = 0.03;
 /// How much worse another ratio is than another area.
 const RATIO_WEIGHT: f64 = 4.0;
 
@@ -52,8 +57,18 @@ fn at_once(pixels: Pixels) -> u32 {
     }
 }
 
-/// The legal size that is nearest in ratio first and in area second; the size itself where it is legal.
+/// The size itself where it is legal; the site's own for video ratios of at least that size; else the legal size
+/// that is nearest in ratio first and in area second.
 fn nearest(asked: Pixels) -> Pixels {
+    if legal().any(|pixels| pixels == asked) {
+        return asked;
+    }
+    let video = [(Pixels { width: 16, height: 9 }, WIDE), (Pixels { width: 9, height: 16 }, TALL)];
+    let is_video =
+        |(ratio, own): &&(Pixels, Pixels)| asked.area() >= own.area() && asked.ratio_distance(*ratio) <= SAME_RATIO;
+    if let Some((_, own)) = video.iter().find(is_video) {
+        return *own;
+    }
     let distance = |pixels: Pixels| {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         let area_distance = (pixels.area() as f64 / asked.area() as f64).ln().abs();
@@ -103,6 +118,8 @@ mod tests {
             (1472, 1472),
             (1792, 1024),
             (1920, 1080),
+            (1080, 1920),
+            (640, 360),
             (4096, 4096),
             (1000, 10),
         ] {

@@ -5,12 +5,16 @@
 //! fixtures beside the code. What every adapter has in common stands in this file and in [`stream`].
 
 pub mod anthropic;
+pub mod ark;
+mod download;
 pub mod elevenlabs;
 pub mod fault;
 pub mod gemini;
 pub mod json_depth;
 pub mod media_type;
+pub mod novelai;
 pub mod openai;
+pub mod pixai;
 pub mod quantity;
 pub mod sse;
 pub mod stream;

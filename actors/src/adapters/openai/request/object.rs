@@ -14,21 +14,21 @@ use serde::{Deserialize, Deserializer};
 use crate::adapters::openai::raw::Text;
 
 /// How the message of a duplicate key begins; turned into a code of its own.
-pub(super) const DUPLICATE: &str = "duplicate key";
+pub(in crate::adapters::openai) const DUPLICATE: &str = "duplicate key";
 
 /// Unknown keys of one object.
 #[derive(Debug, Default)]
-pub(super) struct UnknownKeys<'a>(BTreeSet<Text<'a>>);
+pub(in crate::adapters::openai) struct UnknownKeys<'a>(BTreeSet<Text<'a>>);
 
 impl<'a> UnknownKeys<'a> {
     /// Remembers a key, or refuses it the second time.
-    pub(super) fn remember<E: Error>(&mut self, key: Text<'a>) -> Result<(), E> {
+    pub(in crate::adapters::openai) fn remember<E: Error>(&mut self, key: Text<'a>) -> Result<(), E> {
         if self.0.insert(key) { Ok(()) } else { Err(E::custom(DUPLICATE)) }
     }
 }
 
 /// An object that has passed over what it does not know.
-pub(super) trait Measured {
+pub(in crate::adapters::openai) trait Measured {
     /// Bytes of the keys and values that it does not know, without those of objects inside it.
     fn unknown_bytes(&self) -> usize;
 }
@@ -92,7 +92,7 @@ macro_rules! object {
         }
     };
 }
-pub(super) use object;
+pub(in crate::adapters::openai) use object;
 
 /// A list of at most `MAX` items, refused while it is being read.
 #[derive(Debug)]

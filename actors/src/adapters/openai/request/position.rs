@@ -12,7 +12,7 @@ use crate::adapters::fault::BodyError;
 use crate::adapters::openai::raw::NOT_A_STRING;
 
 /// The refusal for a parse of `text` that failed; `base` is the path of `text` itself, empty for the body.
-pub(super) fn refusal(text: &str, base: &str, error: &serde_json::Error) -> BodyError {
+pub(in crate::adapters::openai) fn refusal(text: &str, base: &str, error: &serde_json::Error) -> BodyError {
     let message = error.to_string();
     let mut end = offset(text, error);
     if message.starts_with(NOT_A_STRING) && text.as_bytes().get(end.saturating_sub(1)) == Some(&b'}') {

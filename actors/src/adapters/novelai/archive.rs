@@ -1,0 +1,129 @@
+//! The ZIP that images come in, told by its magic bytes: the label differs. Bounded before it is inflated.
+
+use std::io::{Cursor, Read};
+
+use bytes::Bytes;
+use zip::ZipArchive;
+
+use crate::adapters::fault::Malformed;
+
+/// An answer has one entry per image, and nothing else was ever seen in it.
+const ENTRIES_MAX: usize = 16;
+/// An image of 1.6 megapixels has 6.3 MB before any compression.
+const ENTRY_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+const fn malformed(what: &'static str) -> Malformed {
+    Malformed { what }
+}
+
+/// The files, in the order of the archive.
+///
+/// # Errors
+/// [`Malformed`] for what is no archive, is cut off, fails a checksum, or inflates beyond bounds.
+pub(super) fn files(archive: Bytes) -> Result<Vec<Bytes>, Malformed> {
+    if !archive.starts_with(b"PK\x03\x04") {
+        return Err(malformed("a ZIP archive"));
+    }
+    let mut archive = ZipArchive::new(Cursor::new(archive)).map_err(|_| malformed("a whole ZIP archive"))?;
+    if archive.len() > ENTRIES_MAX {
+        return Err(malformed("a ZIP archive of few files"));
+    }
+    let mut files = Vec::with_capacity(archive.len());
+    for index in 0..archive.len() {
+        let entry = archive.by_index(index).map_err(|_| malformed("a ZIP entry that can be read"))?;
+        if entry.is_dir() {
+            continue;
+        }
+        // The declared size is a claim; what is read is bounded too.
+        let mut file = Vec::new();
+        let too_large = || malformed("a ZIP entry within bounds");
+        if entry.size() > ENTRY_BYTES_MAX {
+            return Err(too_large());
+        }
+        let read = entry.take(ENTRY_BYTES_MAX + 1).read_to_end(&mut file);
+        read.map_err(|_| malformed("a ZIP entry that is whole"))?;
+        if u64::try_from(file.len()).unwrap_or(u64::MAX) > ENTRY_BYTES_MAX {
+            return Err(too_large());
+        }
+        files.push(Bytes::from(file));
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Write;
+    use zip::write::SimpleFileOptions;
+    use zip::{CompressionMethod, ZipWriter};
+
+    fn archive(files: &[&[u8]], method: CompressionMethod) -> Vec<u8> {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        for (index, file) in files.iter().enumerate() {
+            let options = SimpleFileOptions::default().compression_method(method);
+            writer.start_file(format!("image_{index}.png"), options).unwrap();
+            writer.write_all(file).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<Bytes>, Malformed> {
+        files(Bytes::copy_from_slice(bytes))
+    }
+
+    #[test]
+    fn stored_and_deflated_files_come_out_in_order() {
+        for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+            let out = read(&archive(&[b"one", b"", b"three"], method)).unwrap();
+            assert_eq!(out, ["one", "", "three"]);
+        }
+    }
+
+    #[test]
+    fn a_cut_or_damaged_archive_is_malformed_wherever_it_is_cut() {
+        let whole = archive(&[b"a file with some length, a file with some length"], CompressionMethod::Deflated);
+        for cut in 0..whole.len() {
+            assert!(read(&whole[..cut]).is_err(), "cut at {cut} of {}", whole.len());
+        }
+        let data = whole.windows(4).position(|bytes| bytes == b".png").unwrap() + 6;
+        let mut damaged = whole.clone();
+        damaged[data] ^= 0x55;
+        assert!(read(&damaged).is_err(), "a checksum that does not hold is an error");
+        assert!(read(b"{\"statusCode\":500}").is_err());
+    }
+
+    #[test]
+    fn a_bomb_is_refused_whether_it_declares_its_size_or_not() {
+        let zeros = vec![0; 17 * 1024 * 1024];
+        let mut bomb = archive(&[&zeros], CompressionMethod::Deflated);
+        assert!(bomb.len() < 64 * 1024, "it is small on the wire");
+        let refused = Err(Malformed { what: "a ZIP entry within bounds" });
+        assert_eq!(read(&bomb), refused);
+        // The same with a small size in both of its headers.
+        let size = u32::try_from(zeros.len()).unwrap().to_le_bytes();
+        while let Some(at) = bomb.windows(4).position(|bytes| bytes == size) {
+            bomb[at..at + 4].copy_from_slice(&9_u32.to_le_bytes());
+        }
+        let lying = read(&bomb);
+        assert!(lying.is_err(), "{:?}", lying.map(|files| files.iter().map(Bytes::len).collect::<Vec<_>>()));
+    }
+
+    #[test]
+    fn many_entries_are_refused() {
+        let files = [&b"x"[..]; 17];
+        assert_eq!(read(&archive(&files, CompressionMethod::Stored)), Err(malformed("a ZIP archive of few files")));
+    }
+
+    proptest! {
+        #[test]
+        fn damage_anywhere_never_panics(at in 0_usize..400, bits in 1_u8.., length in 0_usize..400) {
+            let mut bytes = archive(&[b"one file", &[7; 90]], CompressionMethod::Deflated);
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= bits;
+            }
+            bytes.truncate(length.max(4));
+            let _ = read(&bytes);
+        }
+    }
+}

@@ -16,6 +16,9 @@ use lmhaven_actors::provider::{ExchangeError, NoAccount};
 use lmhaven_actors::workspace::{AskError, NotAdmitted};
 use serde::Serialize;
 
+use crate::images::link::LinkError;
+use crate::images::store::StoreError;
+
 /// The longest wait that a reply names, in seconds: SDKs sleep through whatever they are told.
 const RETRY_AFTER_SECONDS_MAX: u64 = 60;
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -40,14 +43,20 @@ pub enum Code {
     FeatureNotEnabled,
     WorkspaceSuspended,
     KeyScope,
+    /// A link to a file that we did not sign, or that is over.
+    InvalidLink,
     ModelNotFound,
     NotFound,
     MethodNotAllowed,
     IdempotencyConflict,
     /// A refund beyond what is available: the admin API's 409.
     RefundTooLarge,
+    /// `If-Match` names another file.
+    PreconditionFailed,
     BodyTooLarge,
     UnsupportedMediaType,
+    /// `Range` begins behind the file's end.
+    RangeNotSatisfiable,
     HeadersTooLarge,
     RequestTimeout,
     RateLimitExceeded,
@@ -83,14 +92,17 @@ impl Code {
             Self::FeatureNotEnabled => (403, "permission_error", "feature_not_enabled"),
             Self::WorkspaceSuspended => (403, "permission_error", "workspace_suspended"),
             Self::KeyScope => (403, "permission_error", "key_scope"),
+            Self::InvalidLink => (403, "permission_error", "invalid_link"),
             Self::ModelNotFound => (404, "not_found_error", "model_not_found"),
             Self::NotFound => (404, "not_found_error", "not_found"),
             Self::MethodNotAllowed => (405, "invalid_request_error", "method_not_allowed"),
             Self::RequestTimeout => (408, "invalid_request_error", "request_timeout"),
             Self::IdempotencyConflict => (409, "conflict_error", "idempotency_conflict"),
             Self::RefundTooLarge => (409, "conflict_error", "insufficient_balance"),
+            Self::PreconditionFailed => (412, "invalid_request_error", "precondition_failed"),
             Self::BodyTooLarge => (413, "request_too_large", "body_too_large"),
             Self::UnsupportedMediaType => (415, "invalid_request_error", "unsupported_media_type"),
+            Self::RangeNotSatisfiable => (416, "invalid_request_error", "range_not_satisfiable"),
             Self::HeadersTooLarge => (431, "invalid_request_error", "headers_too_large"),
             Self::RateLimitExceeded => (429, "rate_limit_error", "rate_limit_exceeded"),
             Self::TooManyStreams => (429, "rate_limit_error", "too_many_streams"),
@@ -373,6 +385,38 @@ impl From<ExchangeError> for ApiError {
             | ExchangeError::TooLarge => Code::UpstreamBadGateway,
         };
         Self::new(code, error.to_string()).no_retry()
+    }
+}
+
+impl From<LinkError> for ApiError {
+    /// One answer for all: what exactly is wrong would tell a forger how near they are.
+    fn from(_: LinkError) -> Self {
+        Self::new(Code::InvalidLink, "this link is not one of ours, or its 24 hours are over")
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Missing => Self::new(Code::NotFound, "there is no such image"),
+            StoreError::Failed(cause) => {
+                tracing::error!(%cause, "the place of images failed");
+                Self::new(Code::StoreUnavailable, "the images cannot be reached right now").retry_after(SOON)
+            }
+            StoreError::NoRandomness(_) => {
+                tracing::error!(%error, "an image cannot be named");
+                Self::new(Code::StoreUnavailable, "the images cannot be reached right now").retry_after(SOON)
+            }
+            StoreError::Damaged => {
+                tracing::error!("a stored image is damaged");
+                Self::new(Code::Internal, "the gateway failed on this request")
+            }
+            // What a provider sent is not what it should be.
+            StoreError::NoImage | StoreError::TooLarge { .. } => {
+                tracing::warn!(%error, "a provider's image is not kept");
+                Self::new(Code::UpstreamBadGateway, "the provider failed").no_retry()
+            }
+        }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod error;
 pub mod extract;
 pub mod gauges;
 pub mod headers;
+pub mod images;
 pub mod relay;
 pub mod routes;
 pub mod serve;

@@ -19,6 +19,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 
 use crate::config::{Config, ProviderKind};
+use crate::images::{self, Images, sweep};
 use crate::relay::{Gateway, Worker, watch};
 use crate::telemetry::{self, MetricsError};
 use crate::{gauges, routes};
@@ -49,6 +50,9 @@ pub enum StartError {
     /// What it holds cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Images cannot be kept or their links signed.
+    #[error(transparent)]
+    Images(#[from] images::OpenError),
     /// The first prices cannot be written.
     #[error(transparent)]
     Prices(#[from] ChangeError),
@@ -89,6 +93,14 @@ impl Server {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, Clock::system()).await
+    }
+
+    /// As [`Server::start`], by this clock: how tests reach tomorrow.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_with(config: Config, clock: Clock) -> Result<Self, StartError> {
         let metrics = telemetry::install_metrics()?;
         let path = config.store.path.clone();
         let opened = web::block(move || SledLedger::open(&path)).await;
@@ -98,14 +110,21 @@ impl Server {
         );
         let options =
             JournalOptions { min_free: config.store.min_free, ..JournalOptions::for_store(&config.store.path) };
-        let core = Core::open(ledger, config.limits.policy.clone(), options, Clock::system()).await?;
+        let core = Core::open(ledger, config.limits.policy.clone(), options, clock).await?;
         seed_prices(&core, &config).await?;
         let pools = pools(&core, &config);
+        let config = Arc::new(config);
+        let images = {
+            let config = config.clone();
+            web::block(move || Images::open(&config))
+                .await
+                .map_err(|error| std::io::Error::other(error.to_string()))??
+        };
         let public = bind(config.server.listen)?;
         // Port 0 is any free one: two of them are two ports.
         let one_port = config.server.admin_listen == config.server.listen && config.server.listen.port() != 0;
         let admin = if one_port { None } else { Some(bind(config.server.admin_listen)?) };
-        let gateway = Gateway::new(core, Arc::new(config), pools);
+        let gateway = Gateway::new(core, config, pools, Arc::new(images));
         Self::run(gateway, metrics, public, admin).await
     }
 
@@ -179,6 +198,7 @@ impl Server {
         gateway.core.start_actors();
         gateway.open();
         gauges::keep_up(gateway.clone(), metrics);
+        actix_web::rt::spawn(sweep::keep_clean(gateway.images.clone(), gateway.core.clock));
         Ok(Self {
             public_address,
             admin_address,

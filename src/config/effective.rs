@@ -1,12 +1,14 @@
 //! The configuration that is in force, printed as TOML that reads back to the same. Secrets are hidden.
 //!
-//! `env:` and `file:` references are shown, since they are no secrets; a literal becomes asterisks.
+//! `env:` and `file:` references are shown, since they are no secrets; a literal becomes asterisks, which a key of
+//! `[images]` is then refused for.
 
 use std::fmt::{self, Write};
 
 use lmhaven_actors::domain::price::{ListPrice, TextPrice, VoicePrice};
 use toml::Value;
 
+use super::images::{ImagePlace, Images, LinkKey, S3};
 use super::limits::Limits;
 use super::models::{Modality, Model};
 use super::providers::Provider;
@@ -18,12 +20,13 @@ use super::{Config, Warning};
 
 /// The whole configuration; every warning stands as a comment at the top.
 pub(super) fn print(config: &Config) -> String {
-    let Config { server, store, limits, providers, models, warnings, source_name: _ } = config;
+    let Config { server, store, images, limits, providers, models, warnings, source_name: _ } = config;
     let mut text = String::new();
     // Writing into a String cannot fail.
     let _ = warnings.iter().try_for_each(|warning: &Warning| writeln!(text, "# {warning}"));
     let _ = print_server(&mut text, server)
         .and_then(|()| print_store(&mut text, store))
+        .and_then(|()| print_images(&mut text, images))
         .and_then(|()| print_limits(&mut text, limits))
         .and_then(|()| providers.iter().try_for_each(|provider| print_provider(&mut text, provider)))
         .and_then(|()| models.iter().try_for_each(|model| print_model(&mut text, model)));
@@ -73,6 +76,39 @@ fn print_store(text: &mut String, store: &Store) -> fmt::Result {
     writeln!(text, "kind = \"{}\"", kind.name())?;
     writeln!(text, "path = {}", quoted(&path.to_string_lossy()))?;
     writeln!(text, "min_free = \"{}\"", print_size(*min_free))
+}
+
+fn print_images(text: &mut String, images: &Images) -> fmt::Result {
+    let Images { place, bytes_max, link_keys } = images;
+    writeln!(text, "\n[images]")?;
+    if let ImagePlace::Folder(path) = place {
+        writeln!(text, "path = {}", quoted(&path.to_string_lossy()))?;
+    }
+    writeln!(text, "bytes_max = \"{}\"", print_size(as_u64(*bytes_max)))?;
+    for LinkKey { kid, key } in link_keys {
+        writeln!(text, "\n[[images.link_keys]]\nkid = {kid}\nkey = {}", quoted(key.shown()))?;
+    }
+    match place {
+        ImagePlace::Folder(_) => Ok(()),
+        ImagePlace::S3(s3) => print_s3(text, s3),
+    }
+}
+
+fn print_s3(text: &mut String, s3: &S3) -> fmt::Result {
+    let S3 { bucket, endpoint, region, credentials, prefix, allow_http } = s3;
+    writeln!(text, "\n[images.s3]\nbucket = {}", quoted(bucket))?;
+    if let Some(endpoint) = endpoint {
+        writeln!(text, "endpoint = {}", quoted(endpoint))?;
+    }
+    writeln!(text, "region = {}", quoted(region))?;
+    if let Some(credentials) = credentials {
+        writeln!(text, "access_key_id = {}", quoted(credentials.access_key_id.shown()))?;
+        writeln!(text, "secret_access_key = {}", quoted(credentials.secret_access_key.shown()))?;
+    }
+    if !prefix.is_empty() {
+        writeln!(text, "prefix = {}", quoted(prefix))?;
+    }
+    writeln!(text, "allow_http = {allow_http}")
 }
 
 fn print_limits(text: &mut String, limits: &Limits) -> fmt::Result {

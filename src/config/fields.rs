@@ -144,6 +144,16 @@ impl Given {
         }
     }
 
+    /// Yes or no.
+    pub(super) fn boolean(&self) -> Result<bool, String> {
+        match (&self.value, self.from_variable) {
+            (Value::Boolean(value), _) => Some(*value),
+            (Value::String(text), true) => text.parse().ok(),
+            _ => None,
+        }
+        .ok_or_else(|| "expected true or false".to_owned())
+    }
+
     /// A whole number that is not negative.
     pub(super) fn whole(&self) -> Result<u64, String> {
         let number = match &self.value {

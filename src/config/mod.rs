@@ -11,6 +11,7 @@ mod effective;
 mod environment;
 mod error;
 mod fields;
+mod images;
 mod limits;
 #[cfg(test)]
 mod media_prices_tests;
@@ -35,6 +36,7 @@ use toml::Value;
 
 pub use environment::{Environment, FixedEnvironment, ProcessEnvironment};
 pub use error::{ConfigError, ConfigErrors, EXIT_CODE, Warning};
+pub use images::{ImagePlace, Images, LinkKey, S3, S3Credentials};
 pub use limits::{Edge, Limits};
 pub use models::{Modality, Model};
 pub use providers::{Provider, ProviderId, ProviderKind};
@@ -55,6 +57,8 @@ pub struct Config {
     pub server: Server,
     /// Where the ledger is kept.
     pub store: Store,
+    /// Where generated images are kept, and how their links are signed.
+    pub images: Images,
     /// What workspaces may do at once, and what protects the process.
     pub limits: Limits,
     /// Who serves models; ids are unique.
@@ -72,6 +76,7 @@ pub struct Config {
 struct RawConfig {
     server: Option<Value>,
     store: Option<Value>,
+    images: Option<Value>,
     limits: Option<Value>,
     providers: Option<Value>,
     models: Option<Value>,
@@ -107,17 +112,21 @@ impl Config {
         let source::Merged { table, origins, errors } = merged;
         let mut reader = Reader { environment, origins, errors, warnings: Vec::new() };
         let raw = reader.section("", Value::Table(table)).unwrap_or_default();
-        let RawConfig { server, store, limits, providers, models } = raw;
+        let RawConfig { server, store, images, limits, providers, models } = raw;
         let server = server.and_then(|value| server::read(&mut reader, value));
         let store = store.and_then(|value| store::read(&mut reader, value));
+        let folder = store.as_ref().map(|store| store.path.as_path());
+        let images = images.and_then(|value| images::read(&mut reader, value, folder));
         let limits = limits.and_then(|value| limits::read(&mut reader, value));
         let providers = providers::read(&mut reader, providers);
         let models = models::read(&mut reader, models, providers.as_deref());
         let Reader { errors, warnings, .. } = reader;
-        match (server, store, limits, providers, models) {
-            (Some(server), Some(store), Some(limits), Some(providers), Some(models)) if errors.is_empty() => {
+        match (server, store, images, limits, providers, models) {
+            (Some(server), Some(store), Some(images), Some(limits), Some(providers), Some(models))
+                if errors.is_empty() =>
+            {
                 let source_name = file.map_or(source::SHIPPED_NAME, |(name, _)| name).to_owned();
-                Ok(Self { server, store, limits, providers, models, warnings, source_name })
+                Ok(Self { server, store, images, limits, providers, models, warnings, source_name })
             }
             _ => Err(ConfigErrors(errors)),
         }

@@ -49,6 +49,22 @@ fn the_effective_configuration_reads_back_to_itself_and_hides_secrets() {
         drain_timeout = '1500ms'
         [store]
         path = 'a \"quoted\" folder'
+        [images]
+        bytes_max = '5 MiB'
+        [[images.link_keys]]
+        kid = 7
+        key = 'file:/run/link'
+        [[images.link_keys]]
+        kid = 8
+        key = 'env:LINK_KEY'
+        [images.s3]
+        bucket = 'haven-images'
+        endpoint = 'http://127.0.0.1:9000/'
+        region = 'eu-central-1'
+        access_key_id = 'canary-id'
+        secret_access_key = 'env:LINK_KEY'
+        prefix = 'generated/images/'
+        allow_http = true
         [limits]
         tiers = []
         [limits.edge]
@@ -70,7 +86,10 @@ fn the_effective_configuration_reads_back_to_itself_and_hides_secrets() {
         ratio = 27.5
         list_price = { input = '0.20', output = '0.60' }
     ";
-    let environment = environment().with_file("/run/metrics", "canary-file\n");
+    let environment = environment()
+        .with_file("/run/metrics", "canary-file\n")
+        .with_file("/run/link", LONG)
+        .with_variable("LINK_KEY", LONG);
     for file in [None, Some(("own.toml", own))] {
         let config = Config::parse(file, &environment).unwrap();
         let effective = config.effective_toml();
@@ -84,6 +103,14 @@ fn the_effective_configuration_reads_back_to_itself_and_hides_secrets() {
     let again = Config::parse(Some(("effective.toml", &bare)), &FixedEnvironment::default()).unwrap();
     assert!(again.models.iter().all(|model| !model.available));
     insta::assert_snapshot!(Config::parse(Some(("own.toml", own)), &environment).unwrap().effective_toml());
+}
+
+#[test]
+fn a_link_key_in_the_file_is_hidden_and_what_hides_it_is_no_key() {
+    let effective = parse(&format!("[[images.link_keys]]\nkid = 1\nkey = '{LONG}'\n")).unwrap().effective_toml();
+    assert!(effective.contains(HIDDEN) && !effective.contains("canary"), "{effective}");
+    // Whoever pastes what `check` printed must not sign with asterisks.
+    assert!(errors(&effective).contains("images.link_keys[0].key: is shorter than"));
 }
 
 #[test]
@@ -101,6 +128,9 @@ fn variables_override_the_file() {
         .with_variable("LMHAVEN__SERVER__TRUSTED_PROXIES", "10.0.0.0/8, 192.168.0.1")
         .with_variable("LMHAVEN__STORE__PATH", "/var/lib/lmhaven")
         .with_variable("LMHAVEN__STORE__MIN_FREE", "1 GiB")
+        .with_variable("LMHAVEN__IMAGES__S3__BUCKET", "haven")
+        .with_variable("LMHAVEN__IMAGES__S3__REGION", "us-east-1")
+        .with_variable("LMHAVEN__IMAGES__S3__ALLOW_HTTP", "true")
         .with_variable("LMHAVEN__LIMITS__REQUESTS_PER_MINUTE", "7")
         .with_variable("LMHAVEN__LIMITS__EDGE__FAILED_AUTHENTICATIONS_PER_MINUTE", "0")
         .with_variable("LMHAVEN__PROVIDERS__ANTHROPIC__BASE_URL", "http://127.0.0.1:9100")
@@ -111,6 +141,7 @@ fn variables_override_the_file() {
     assert_eq!(config.server.trusted_proxies.len(), 2);
     assert_eq!(config.store.path, Path::new("/var/lib/lmhaven"));
     assert_eq!(config.store.min_free, 1 << 30);
+    assert!(matches!(&config.images.place, ImagePlace::S3(s3) if s3.bucket == "haven" && s3.allow_http));
     assert_eq!(config.limits.policy.default.requests_per_minute.get(), 7);
     assert_eq!(config.limits.edge.failed_authentications_per_minute, None);
     assert_eq!(&*config.providers[0].base_url, "http://127.0.0.1:9100");
@@ -167,6 +198,8 @@ fn a_model_of_the_roster_keeps_what_is_known_of_it() {
 
 /// A provider and a model to which a case adds what is wrong.
 const PROVIDER: &str = "[[providers]]\nid = 'p'\nkind = 'openai'\n";
+/// Enough characters for a link key.
+const LONG: &str = "canary-0123456789012345678901234567890123456789";
 const MODEL: &str = "[[models]]\nid = 'm'\nmodality = 'text'\nprovider = 'anthropic'\nratio = 2\n";
 
 #[test]
@@ -206,6 +239,26 @@ fn every_mistake_is_named_with_file_key_and_reason() {
         (
             "the edge",
             "[limits.edge]\nbody_bytes_max = 0\njson_depth_max = 128\ntools_max = 0\nmessages_max = '5'\n".to_owned(),
+        ),
+        ("images in two places", "[images]\npath = 'here'\n[images.s3]\nbucket = 'there'\n".to_owned()),
+        (
+            "images without bounds",
+            "[images]\nbytes_max = 0\npath = ''\nkeep = '24h'\n[[images.link_keys]]\nkid = 0\nkey = 'canary'\nold = 1\n"
+                .to_owned(),
+        ),
+        (
+            "a link key twice",
+            format!("[images]\nlink_keys = [{{ kid = 1, key = '{LONG}' }}, {{ kid = 1, key = '{LONG}' }}]\n"),
+        ),
+        ("a bare bucket", "[images.s3]\n".to_owned()),
+        (
+            "a bucket over HTTP",
+            "[images.s3]\nbucket = 'B'\nregion = 'r'\nendpoint = 'http://127.0.0.1:9000'\nprefix = '../x'\nallow_http = 1\n"
+                .to_owned(),
+        ),
+        (
+            "half a credential",
+            "[images.s3]\nbucket = 'haven'\nregion = 'r'\naccess_key_id = 'canary'\n".to_owned(),
         ),
         ("a body above all bodies", "[limits.edge]\nbody_bytes_in_flight = '1 MiB'\n".to_owned()),
         ("a bare provider", "[[providers]]\n".to_owned()),

@@ -9,6 +9,8 @@ use lmhaven_actors::provider::{ExchangeError, NoAccount};
 use lmhaven_actors::workspace::{AskError, NotAdmitted};
 
 use super::{ApiError, Code};
+use crate::images::link::LinkError;
+use crate::images::store::StoreError;
 
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
@@ -182,6 +184,38 @@ impl From<ExchangeError> for ApiError {
             | ExchangeError::TooLarge => Code::UpstreamBadGateway,
         };
         Self::new(code, error.to_string()).no_retry()
+    }
+}
+
+impl From<LinkError> for ApiError {
+    /// One answer for all: what exactly is wrong would tell a forger how near they are.
+    fn from(_: LinkError) -> Self {
+        Self::new(Code::InvalidLink, "this link is not one of ours, or its 24 hours are over")
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Missing => Self::new(Code::NotFound, "there is no such image"),
+            StoreError::Failed(cause) => {
+                tracing::error!(%cause, "the place of images failed");
+                Self::new(Code::StoreUnavailable, "the images cannot be reached right now").retry_after(SOON)
+            }
+            StoreError::NoRandomness(_) => {
+                tracing::error!(%error, "an image cannot be named");
+                Self::new(Code::StoreUnavailable, "the images cannot be reached right now").retry_after(SOON)
+            }
+            StoreError::Damaged => {
+                tracing::error!("a stored image is damaged");
+                Self::new(Code::Internal, "the gateway failed on this request")
+            }
+            // What a provider sent is not what it should be.
+            StoreError::NoImage | StoreError::TooLarge { .. } => {
+                tracing::warn!(%error, "a provider's image is not kept");
+                Self::new(Code::UpstreamBadGateway, "the provider failed").no_retry()
+            }
+        }
     }
 }
 

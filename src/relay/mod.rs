@@ -27,6 +27,7 @@ use lmhaven_actors::system::Core;
 
 use crate::config::{Config, ProviderId};
 use crate::edge::Edge;
+use crate::images::Images;
 use crate::relay::catalogue::Catalogue;
 use crate::relay::signatures::SignatureCache;
 use crate::relay::watch::{Ending, Watch};
@@ -41,6 +42,8 @@ pub struct Gateway {
     pub catalogue: Catalogue,
     /// The accounts of every provider that is in use, by its id.
     pub pools: HashMap<ProviderId, Arc<Pool>>,
+    /// Generated images and their links.
+    pub images: Arc<Images>,
     /// What protects the process.
     pub edge: Edge,
     /// Signatures for callers who do not carry them.
@@ -54,7 +57,12 @@ pub struct Gateway {
 
 impl Gateway {
     /// The shared part of a gateway.
-    pub fn new(core: Arc<Core>, config: Arc<Config>, pools: HashMap<ProviderId, Arc<Pool>>) -> Arc<Self> {
+    pub fn new(
+        core: Arc<Core>,
+        config: Arc<Config>,
+        pools: HashMap<ProviderId, Arc<Pool>>,
+        images: Arc<Images>,
+    ) -> Arc<Self> {
         let catalogue = Catalogue::new(&config.models);
         let edge = Edge::new(config.limits.edge, config.server.trusted_proxies.clone());
         Arc::new(Self {
@@ -62,6 +70,7 @@ impl Gateway {
             config,
             catalogue,
             pools,
+            images,
             edge,
             signatures: SignatureCache::default(),
             draining: AtomicBool::new(false),

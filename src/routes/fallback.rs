@@ -32,10 +32,7 @@ pub(super) async fn not_found(worker: WorkerData, request: HttpRequest) -> HttpR
     };
     let message = if without_prefix {
         "there is no such route: add /v1 to the base URL (for the OpenAI SDKs it ends in /v1)"
-    } else if ["/v1/images", "/v1/audio", "/v1/files", "/v1/receipts", "/v1/responses"]
-        .iter()
-        .any(|known| path.starts_with(known))
-    {
+    } else if ["/v1/images", "/v1/audio", "/v1/receipts", "/v1/responses"].iter().any(|known| path.starts_with(known)) {
         "this gateway does not serve this route yet"
     } else {
         "there is no such route"

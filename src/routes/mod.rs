@@ -4,11 +4,13 @@ mod account;
 pub mod admin;
 mod count;
 mod fallback;
+mod files;
 mod health;
 mod models;
 
 use std::rc::Rc;
 
+use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::chat::Dialect;
@@ -32,6 +34,14 @@ pub fn public(routes: &mut ServiceConfig) {
     // What customers ask about themselves.
     get(routes, "/v1/balance", account::balance);
     get(routes, "/v1/usage", account::usage);
+    // What anybody opens who has the link.
+    routes.service(
+        web::resource(files::PATTERN)
+            .route(web::get().to(files::serve))
+            .route(web::head().to(files::serve))
+            .route(web::method(Method::OPTIONS).to(files::preflight))
+            .default_service(web::to(files::not_allowed)),
+    );
     // What load balancers and people open.
     get(routes, "/healthz", health::alive);
     get(routes, "/readyz", health::ready);

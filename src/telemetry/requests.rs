@@ -256,11 +256,14 @@ const fn rejection(code: Code) -> &'static str {
         | Code::UnsupportedParameter
         | Code::ContextLengthExceeded
         | Code::ContentPolicyViolation
+        | Code::InvalidLink
         | Code::NotFound
         | Code::MethodNotAllowed
         | Code::IdempotencyConflict
         | Code::RefundTooLarge
+        | Code::PreconditionFailed
         | Code::UnsupportedMediaType
+        | Code::RangeNotSatisfiable
         | Code::RequestTimeout
         | Code::UpstreamRateLimited
         | Code::UpstreamError

@@ -18,6 +18,7 @@ mod harness;
 
 mod admin;
 mod dialects;
+mod files;
 mod hangup;
 mod keys;
 mod limits;

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use lmhaven::config::{Config, FixedEnvironment};
 use lmhaven::server::Server;
+use lmhaven_actors::clock::Clock;
 use lmhaven_simulator::{Control, Options, Simulator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -87,16 +88,21 @@ impl Haven {
 
     /// A gateway with other settings, each named as in `LMHAVEN__…`: `("LIMITS__REQUESTS_PER_MINUTE", "5")`.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_from("", settings, Clock::system()).await
+    }
+
+    /// A gateway with more in its file, other settings, and a clock.
+    pub(crate) async fn start_from(more: &str, settings: &[(&str, &str)], clock: Clock) -> Self {
         raise_open_files();
         let simulator = Simulator::start(Options::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let text = configuration(&simulator.url(), &folder.path().join("store").display().to_string());
+        let text = configuration(&simulator.url(), &folder.path().join("store").display().to_string()) + more;
         let environment = settings.iter().fold(FixedEnvironment::default(), |environment, (name, value)| {
             environment.with_variable(&format!("LMHAVEN__{name}"), value)
         });
         let config = Config::parse(Some(("gateway tests", &text)), &environment)
             .unwrap_or_else(|errors| panic!("the configuration of the tests is wrong: {errors}"));
-        let server = Server::start(config).await.unwrap();
+        let server = Server::start_with(config, clock).await.unwrap();
         Self {
             base: format!("http://{}", server.public_address),
             admin_base: format!("http://{}", server.admin_address),

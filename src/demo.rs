@@ -48,6 +48,7 @@ pub enum DemoError {
 /// # Errors
 /// [`DemoError`].
 pub async fn run(args: &DemoArgs) -> Result<(), DemoError> {
+    let signals = crate::serve::Signals::listen()?;
     let options = lmhaven_simulator::Options {
         listen: loopback(0),
         latency: lmhaven_simulator::Latency::REALISTIC,
@@ -72,7 +73,7 @@ pub async fn run(args: &DemoArgs) -> Result<(), DemoError> {
     let key = demonstration.prepare().await?;
     output::print_result(&demonstration.converse(&key).await?);
     output::print_result(&demonstration.how_to_go_on(&key, &folder));
-    crate::serve::until_signalled().await;
+    signals.received().await;
     server.stop().await?;
     simulator.stop().await;
     if temporary {

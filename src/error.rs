@@ -1,19 +1,18 @@
 //! Every error of the gateway as an answer: one envelope that both SDK families read, one table of codes.
 //!
 //! Layers below have their own small errors; this is the only place that chooses a status. The message is
-//! for the caller; causes go to the log, where the failure is handled.
+//! for the caller; causes go to the log, where the failure is handled. Which row an error of a layer below
+//! gets is in `causes.rs`.
+
+mod causes;
 
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use lmhaven_actors::adapters::fault::{BadRequestKind, BodyError, BodyErrorCode, UpstreamFault};
 use lmhaven_actors::chat::Dialect;
 use lmhaven_actors::domain::ids::RequestId;
-use lmhaven_actors::domain::refusal::Refusal;
-use lmhaven_actors::provider::{ExchangeError, NoAccount};
-use lmhaven_actors::workspace::{AskError, NotAdmitted};
 use serde::Serialize;
 
 /// The longest wait that a reply names, in seconds: SDKs sleep through whatever they are told.
@@ -240,153 +239,10 @@ impl ApiError {
     }
 }
 
-impl From<BodyError> for ApiError {
-    fn from(error: BodyError) -> Self {
-        let code = match error.code {
-            BodyErrorCode::InvalidJson => Code::InvalidJson,
-            BodyErrorCode::InvalidRequest => Code::InvalidRequest,
-            BodyErrorCode::UnsupportedParameter => Code::UnsupportedParameter,
-        };
-        Self { param: error.param, ..Self::new(code, error.message) }
-    }
-}
-
-/// A second, where an estimate is all there is.
-const SOON: Duration = Duration::from_secs(1);
-
-impl ApiError {
-    /// Why a workspace refused, with the address where money is added.
-    pub fn refused(refusal: Refusal, public_url: &str) -> Self {
-        match refusal {
-            Refusal::Suspended => Self::new(Code::WorkspaceSuspended, refusal.to_string()),
-            Refusal::EmailNotVerified => Self::new(Code::EmailNotVerified, refusal.to_string()),
-            Refusal::FeatureNotEnabled(feature) => {
-                let name = match feature {
-                    lmhaven_actors::domain::refusal::Feature::Text => "text",
-                    lmhaven_actors::domain::refusal::Feature::Image => "image",
-                    lmhaven_actors::domain::refusal::Feature::Voice => "voice",
-                };
-                Self::new(Code::FeatureNotEnabled, format!("this workspace does not have the feature {name}"))
-            }
-            Refusal::KeyScope => Self::new(Code::KeyScope, refusal.to_string()),
-            Refusal::InsufficientBalance { missing } => Self::new(
-                Code::InsufficientBalance,
-                format!(
-                    "the balance is too low for this request: ${missing} is missing; top up at {public_url}/app/billing"
-                ),
-            ),
-            Refusal::KeySpendLimit { missing } => Self::new(
-                Code::KeySpendLimit,
-                format!(
-                    "this key has reached its spend limit: ${missing} is missing; raise it at {public_url}/app/keys"
-                ),
-            ),
-            Refusal::RateLimited { retry_after_nanos } => Self::new(Code::RateLimitExceeded, refusal.to_string())
-                .retry_after(Duration::from_nanos(retry_after_nanos)),
-            Refusal::TooManyStreams { .. } => Self::new(Code::TooManyStreams, refusal.to_string()).retry_after(SOON),
-            Refusal::BalanceReserved => Self::new(Code::BalanceReserved, refusal.to_string()).retry_after(SOON),
-        }
-    }
-
-    /// Why a request was not admitted.
-    pub fn not_admitted(error: NotAdmitted, public_url: &str) -> Self {
-        match error {
-            NotAdmitted::Refused(refusal) => Self::refused(refusal, public_url),
-            NotAdmitted::Store(refusal) => {
-                tracing::error!(%refusal, "the store takes no holds");
-                Self::new(Code::StoreUnavailable, "the gateway cannot record requests right now").retry_after(SOON)
-            }
-        }
-    }
-
-    /// What a provider's refusal or failure means for the caller.
-    pub fn upstream(fault: &UpstreamFault) -> Self {
-        let wait = |millis: &Option<u64>| millis.map_or(SOON, Duration::from_millis);
-        match fault {
-            UpstreamFault::BadRequest { message, param, kind } => {
-                let code = match kind {
-                    BadRequestKind::Invalid => Code::InvalidRequest,
-                    BadRequestKind::ContextLength => Code::ContextLengthExceeded,
-                    BadRequestKind::ContentPolicy => Code::ContentPolicyViolation,
-                };
-                Self { param: param.clone(), ..Self::new(code, message.clone()) }
-            }
-            UpstreamFault::TooLarge => Self::new(Code::BodyTooLarge, "the request is larger than the provider takes"),
-            UpstreamFault::RateLimited { retry_after_millis } => {
-                Self::new(Code::UpstreamRateLimited, "the provider's rate limit is reached")
-                    .retry_after(wait(retry_after_millis))
-            }
-            UpstreamFault::OurAccount { .. } => {
-                Self::new(Code::UpstreamUnavailable, "the provider is not available to this gateway right now")
-                    .no_retry()
-            }
-            UpstreamFault::Overloaded { retry_after_millis } => {
-                let error = Self::new(Code::Overloaded, "the provider is overloaded");
-                match retry_after_millis {
-                    Some(millis) => error.retry_after(Duration::from_millis(*millis)),
-                    None => error.no_retry(),
-                }
-            }
-            UpstreamFault::Failed { status: Some(529) } => {
-                Self::new(Code::Overloaded, "the provider is overloaded").no_retry()
-            }
-            UpstreamFault::Failed { status } => {
-                let (code, message) = match status {
-                    Some(500) => (Code::UpstreamError, "the provider failed"),
-                    Some(503) => (Code::UpstreamUnavailable, "the provider is unavailable"),
-                    Some(504) => (Code::UpstreamTimeout, "the provider timed out"),
-                    _ => (Code::UpstreamBadGateway, "the provider failed"),
-                };
-                Self::new(code, message).no_retry()
-            }
-            UpstreamFault::MalformedFunctionCall => {
-                Self::new(Code::UpstreamBadGateway, "the model made a malformed function call").no_retry()
-            }
-        }
-    }
-
-    /// Why no provider account could be asked.
-    pub fn no_account(error: NoAccount) -> Self {
-        match error {
-            NoAccount::Cooling { retry_after_millis } => {
-                Self::new(Code::UpstreamRateLimited, "the provider's rate limit is reached")
-                    .retry_after(Duration::from_millis(retry_after_millis))
-            }
-            NoAccount::Busy { retry_after_millis } => {
-                Self::new(Code::UpstreamUnavailable, "every provider account is busy")
-                    .retry_after(Duration::from_millis(retry_after_millis))
-            }
-            NoAccount::Disabled => {
-                Self::new(Code::UpstreamUnavailable, "no provider account serves this model right now").no_retry()
-            }
-        }
-    }
-}
-
-impl From<ExchangeError> for ApiError {
-    fn from(error: ExchangeError) -> Self {
-        let code = match error {
-            ExchangeError::TimedOut => Code::UpstreamTimeout,
-            ExchangeError::NoConnection
-            | ExchangeError::ClosedBeforeAnswer
-            | ExchangeError::BrokeOff
-            | ExchangeError::TooLarge => Code::UpstreamBadGateway,
-        };
-        Self::new(code, error.to_string()).no_retry()
-    }
-}
-
-impl From<AskError> for ApiError {
-    fn from(error: AskError) -> Self {
-        match error {
-            AskError::Overloaded => Self::new(Code::Overloaded, error.to_string()).retry_after(SOON),
-            AskError::Gone => Self::new(Code::Internal, "the gateway failed on this request"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use lmhaven_actors::adapters::fault::UpstreamFault;
+
     use super::*;
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use actix_web::HttpResponseBuilder;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use bytes::BytesMut;
 use lmhaven_actors::domain::account::Standing;
 use lmhaven_actors::domain::ids::RequestId;
 use lmhaven_actors::domain::money::NanoUsd;
@@ -19,6 +20,8 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const MODEL: HeaderName = HeaderName::from_static("lmhaven-model");
 const BALANCE: HeaderName = HeaderName::from_static("lmhaven-balance-usd");
+/// Room for every value of [`standing`].
+const STANDING_BYTES: usize = 192;
 const COST: HeaderName = HeaderName::from_static("lmhaven-cost-usd");
 
 /// The request's id, under both names.
@@ -30,11 +33,12 @@ pub fn request_id(response: &mut HttpResponseBuilder, request: RequestId) {
 /// Limits and balance.
 pub fn standing(response: &mut HttpResponseBuilder, standing: &Standing) {
     let requests = &standing.requests;
-    let mut buffer = String::with_capacity(64);
+    // All values lie in one allocation that they share.
+    let mut buffer = BytesMut::with_capacity(STANDING_BYTES);
     let mut insert = |name: HeaderName, value: std::fmt::Arguments<'_>| {
-        buffer.clear();
         let _ = buffer.write_fmt(value);
-        response.insert_header((name, text(&buffer)));
+        let value = HeaderValue::from_maybe_shared(buffer.split().freeze());
+        response.insert_header((name, value.unwrap_or(HeaderValue::from_static(""))));
     };
     insert(LIMIT_REQUESTS, format_args!("{}", requests.limit));
     insert(REMAINING_REQUESTS, format_args!("{}", requests.remaining));

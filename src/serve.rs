@@ -8,7 +8,7 @@ use lmhaven_actors::ledger::sled::SledLedger;
 use lmhaven_actors::ledger::{Ledger, export, verify};
 use lmhaven_simulator::Simulator;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::args::{DemoArgs, LedgerCommand, SimulateArgs};
 use crate::cli::output;
@@ -21,12 +21,13 @@ pub fn serve(config: Config) -> ExitCode {
     telemetry::install_logs();
     raise_open_files();
     block_on(async move {
+        let signals = Signals::listen()?;
         for warning in &config.warnings {
             tracing::warn!(key = %warning.key, reason = %warning.reason, "configuration");
         }
         let server = Server::start(config).await?;
         tracing::info!(public = %server.public_address, admin = %server.admin_address, "listening");
-        until_signalled().await;
+        signals.received().await;
         server.stop().await?;
         Ok(())
     })
@@ -46,9 +47,10 @@ pub fn simulate(args: &SimulateArgs) -> ExitCode {
     let options =
         lmhaven_simulator::Options { listen: args.listen, seed: args.seed, ..lmhaven_simulator::Options::default() };
     block_on(async move {
+        let signals = Signals::listen()?;
         let simulator = Simulator::start(options).await?;
         output::print_result(&format!("simulating every provider on {}", simulator.url()));
-        until_signalled().await;
+        signals.received().await;
         simulator.stop().await;
         Ok(())
     })
@@ -101,17 +103,28 @@ fn block_on(work: impl Future<Output = Result<(), Failure>>) -> ExitCode {
     }
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub async fn until_signalled() {
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+/// SIGTERM and SIGINT. From [`Signals::listen`] on they do not end the process any more, so that one that comes while it
+/// starts is obeyed in order once it has started.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from here on.
+    ///
+    /// # Errors
+    /// The system does not let us.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the first of them, which may have come before.
+    pub async fn received(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-        // Without signals only a kill ends the process, which the ledger survives.
-        _ => std::future::pending().await,
     }
 }
 

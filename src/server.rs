@@ -13,7 +13,7 @@ use lmhaven_actors::domain::fact::PricesPublished;
 use lmhaven_actors::journal::{JournalLost, JournalOptions};
 use lmhaven_actors::ledger::Ledger;
 use lmhaven_actors::ledger::sled::SledLedger;
-use lmhaven_actors::provider::{Pool, ProviderSpec};
+use lmhaven_actors::provider::{KeyHeader, Pool, ProviderSpec};
 use lmhaven_actors::system::{ChangeError, Core, OpenError};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
@@ -30,8 +30,10 @@ const REQUEST_HEAD_WITHIN: Duration = Duration::from_secs(15);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Connections a thread serves; beyond it new ones wait in the backlog.
 const CONNECTIONS_PER_WORKER: usize = 25_000;
-/// After the last request ended, its bytes get this long to leave.
-const LAST_BYTES_WITHIN: Duration = Duration::from_secs(1);
+/// After the last request ended, its bytes get so many seconds to leave.
+const LAST_BYTES_SECONDS: u64 = 1;
+/// A request whose time is over gets this long to tell its caller, and as long again to notice that its connection is cut.
+const LAST_WORD_WITHIN: Duration = Duration::from_secs(1);
 
 /// The server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -116,8 +118,7 @@ impl Server {
         let public_address = public.local_addr()?;
         let listener_duplicate = public.try_clone()?;
         let admin_address = admin.as_ref().map_or(Ok(public_address), TcpListener::local_addr)?;
-        let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        let drain_seconds = gateway.config.server.drain_timeout.as_secs().saturating_add(5);
+        let workers = gateway.config.server.worker_count();
         let both = admin.is_none();
         let app = {
             let (gateway, metrics) = (gateway.clone(), metrics.clone());
@@ -140,7 +141,7 @@ impl Server {
             .tcp_nodelay(true)
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(REQUEST_HEAD_WITHIN)
-            .shutdown_timeout(drain_seconds)
+            .shutdown_timeout(LAST_BYTES_SECONDS)
             .on_connect({
                 let gateway = gateway.clone();
                 move |connection, extensions| watch::keep_socket(&gateway.edge, connection, extensions)
@@ -206,9 +207,15 @@ impl Server {
         let drained = tokio::time::timeout(gateway.config.server.drain_timeout, gateway.idle()).await;
         if drained.is_err() {
             tracing::warn!(running = gateway.running(), "the drain timeout is over; cutting what still runs");
+            gateway.ending().tell();
+            if tokio::time::timeout(LAST_WORD_WITHIN, gateway.idle()).await.is_err() {
+                gateway.ending().cut();
+                let _ = tokio::time::timeout(LAST_WORD_WITHIN, gateway.idle()).await;
+            }
         }
-        let _ = tokio::time::timeout(LAST_BYTES_WITHIN, public.stop(true)).await;
-        public.stop(false).await;
+        // A lease that was dropped has only sent its message: it has to arrive while the threads of the actors run.
+        gateway.core.directory.caught_up().await;
+        public.stop(true).await;
         let flushed = gateway.core.journal.clone().shutdown().await;
         admin.stop(false).await;
         flushed
@@ -262,18 +269,21 @@ fn pools(core: &Core, config: &Config) -> HashMap<crate::config::ProviderId, Arc
     let switches = core.switches();
     let mut pools = HashMap::new();
     for provider in config.providers.iter().filter(|provider| provider.enabled()) {
-        let dialect = match provider.kind {
-            ProviderKind::OpenAi => Dialect::Openai,
-            ProviderKind::Anthropic => Dialect::Anthropic,
-            ProviderKind::Gemini => Dialect::Gemini,
-            ProviderKind::Ark | ProviderKind::NovelAi | ProviderKind::PixAi | ProviderKind::ElevenLabs => continue,
+        let (dialect, key_header) = match provider.kind {
+            ProviderKind::OpenAi => (Some(Dialect::Openai), KeyHeader::Bearer),
+            ProviderKind::Anthropic => (Some(Dialect::Anthropic), KeyHeader::XApiKey),
+            ProviderKind::Gemini => (Some(Dialect::Gemini), KeyHeader::XGoogApiKey),
+            ProviderKind::Ark | ProviderKind::NovelAi | ProviderKind::PixAi => (None, KeyHeader::Bearer),
+            ProviderKind::ElevenLabs => (None, KeyHeader::XiApiKey),
         };
         let pool = Pool::new(ProviderSpec {
             id: provider.id.as_str().into(),
             dialect,
+            key_header,
             base_url: provider.base_url.to_string(),
             api_keys: provider.api_keys.iter().map(|key| SecretString::from(key.expose())).collect(),
-            max_in_flight: provider.max_in_flight.get(),
+            max_in_flight: provider.in_flight_per_account(),
+            queue_max: provider.queue_max(),
             connect_timeout: provider.connect_timeout,
             first_byte_timeout: provider.first_byte_timeout,
             answer_timeout: provider.answer_timeout,

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::domain::account::Account;
 use crate::domain::ids::WorkspaceId;
 use crate::journal::Journal;
-use crate::workspace::{Rebuild, WorkspaceActor, WorkspaceHandle};
+use crate::workspace::{ReadStanding, Rebuild, WorkspaceActor, WorkspaceHandle};
 
 /// The threads that workspace actors may run on.
 #[derive(Debug, Default)]
@@ -94,6 +94,14 @@ impl Directory {
     /// Messages that wait for the workspace that has the most.
     pub fn waiting_max(&self) -> u32 {
         self.workspaces.read().values().map(WorkspaceHandle::waiting).max().unwrap_or_default()
+    }
+
+    /// Waits until every actor has had each message that was sent to it before.
+    pub async fn caught_up(&self) {
+        let handles: Vec<_> = self.workspaces.read().values().cloned().collect();
+        // A dead actor has nothing more to do.
+        let asked = handles.iter().map(|handle| handle.ask(ReadStanding));
+        futures_util::future::join_all(asked).await;
     }
 
     /// Adds a workspace whose actor runs.

@@ -399,6 +399,11 @@ pub mod fresh {
         Secret::from_random(random())
     }
 
+    /// A number for providers that want one; nothing depends on nobody knowing it.
+    pub fn seed() -> u32 {
+        u32::from_ne_bytes(random())
+    }
+
     /// A request's id. Drawn from a per-thread generator that the system's randomness seeds: an id has to be
     /// unique, not secret.
     pub fn request_id(at: UnixMillis) -> RequestId {

@@ -79,7 +79,11 @@ pub struct ConfigArgs {
 
 /// Options of `simulate`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lmhaven simulate --listen 127.0.0.1:9100 --seed 7")]
+#[command(
+    after_help = "Speaks Anthropic, Gemini (text and pictures), OpenAI, Ark (Seedream), NovelAI, PixAI and ElevenLabs.\n\
+                  POST /__script takes rules that change or break answers; GET /__calls and /__charges tell what came\n\
+                  and what was charged.\n\nExample:\n  lmhaven simulate --listen 127.0.0.1:9100 --seed 7"
+)]
 pub struct SimulateArgs {
     /// Address and port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9100")]

@@ -41,13 +41,24 @@ fn quoted_list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
 }
 
 fn print_server(text: &mut String, server: &Server) -> fmt::Result {
-    let Server { listen, public_url, admin_listen, drain_timeout, admin_token, metrics_token, trusted_proxies } =
-        server;
+    let Server {
+        listen,
+        public_url,
+        admin_listen,
+        drain_timeout,
+        workers,
+        admin_token,
+        metrics_token,
+        trusted_proxies,
+    } = server;
     writeln!(text, "\n[server]")?;
     writeln!(text, "listen = \"{listen}\"")?;
     writeln!(text, "public_url = {}", quoted(public_url))?;
     writeln!(text, "admin_listen = \"{admin_listen}\"")?;
     writeln!(text, "drain_timeout = \"{}\"", print_duration(*drain_timeout))?;
+    if let Some(workers) = workers {
+        writeln!(text, "workers = {workers}")?;
+    }
     for (key, token) in [("admin_token", admin_token), ("metrics_token", metrics_token)] {
         if let Some(token) = token {
             writeln!(text, "{key} = {}", quoted(token.shown()))?;
@@ -114,6 +125,7 @@ fn print_provider(text: &mut String, provider: &Provider) -> fmt::Result {
         first_byte_timeout,
         answer_timeout,
         idle_timeout,
+        voices,
     } = provider;
     writeln!(text, "\n[[providers]]")?;
     writeln!(text, "id = {}", quoted(id.as_str()))?;
@@ -124,7 +136,12 @@ fn print_provider(text: &mut String, provider: &Provider) -> fmt::Result {
     writeln!(text, "connect_timeout = \"{}\"", print_duration(*connect_timeout))?;
     writeln!(text, "first_byte_timeout = \"{}\"", print_duration(*first_byte_timeout))?;
     writeln!(text, "answer_timeout = \"{}\"", print_duration(*answer_timeout))?;
-    writeln!(text, "idle_timeout = \"{}\"", print_duration(*idle_timeout))
+    writeln!(text, "idle_timeout = \"{}\"", print_duration(*idle_timeout))?;
+    if let Some(voices) = voices {
+        let rows: Vec<_> = voices.iter().map(|(name, id)| format!("{} = {}", quoted(name), quoted(id))).collect();
+        writeln!(text, "voices = {{ {} }}", rows.join(", "))?;
+    }
+    Ok(())
 }
 
 fn print_model(text: &mut String, model: &Model) -> fmt::Result {

@@ -12,6 +12,8 @@ mod environment;
 mod error;
 mod fields;
 mod limits;
+#[cfg(test)]
+mod media_prices_tests;
 mod models;
 mod price;
 mod providers;

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lmhaven_actors::adapters::elevenlabs::Voices;
 use serde::Deserialize;
 use toml::Value;
 
@@ -111,9 +112,41 @@ pub struct Provider {
     pub answer_timeout: Duration,
     /// Silence between two events of a stream.
     pub idle_timeout: Duration,
+    /// The voices that can be asked for: of kind `elevenlabs` only.
+    pub voices: Option<Arc<Voices>>,
 }
 
 impl Provider {
+    /// Requests at once on one account: never more than the provider itself takes.
+    pub fn in_flight_per_account(&self) -> u32 {
+        let own_max = match self.kind {
+            // A second one is refused while one runs.
+            ProviderKind::NovelAi => 1,
+            // Tasks that wait or run.
+            ProviderKind::PixAi => 10,
+            ProviderKind::Anthropic
+            | ProviderKind::Gemini
+            | ProviderKind::OpenAi
+            | ProviderKind::Ark
+            | ProviderKind::ElevenLabs => u32::MAX,
+        };
+        self.max_in_flight.get().min(own_max)
+    }
+
+    /// Requests that wait in line for an account: where accounts take so few that callers would meet each other.
+    pub fn queue_max(&self) -> u32 {
+        let per_account = match self.kind {
+            ProviderKind::NovelAi => 4,
+            ProviderKind::PixAi => 10,
+            ProviderKind::Anthropic
+            | ProviderKind::Gemini
+            | ProviderKind::OpenAi
+            | ProviderKind::Ark
+            | ProviderKind::ElevenLabs => 0,
+        };
+        u32::try_from(self.api_keys.len()).unwrap_or(u32::MAX).saturating_mul(per_account)
+    }
+
     /// It has an account to call it with.
     pub fn enabled(&self) -> bool {
         !self.api_keys.is_empty()
@@ -132,6 +165,7 @@ struct RawProvider {
     first_byte_timeout: Option<Value>,
     answer_timeout: Option<Value>,
     idle_timeout: Option<Value>,
+    voices: Option<Value>,
 }
 
 /// Reads all providers; `None` where something in one is wrong.
@@ -160,6 +194,7 @@ fn read_one(reader: &mut Reader<'_>, place: usize, entry: Value) -> Option<Provi
         first_byte_timeout,
         answer_timeout,
         idle_timeout,
+        voices,
     } = reader.section(section, entry)?;
     let id = reader.required(section, "id", id, |given| provider_id(given.text()?));
     let kind = reader.required(section, "kind", kind, |given| provider_kind(given.text()?));
@@ -177,6 +212,7 @@ fn read_one(reader: &mut Reader<'_>, place: usize, entry: Value) -> Option<Provi
     let first_byte_timeout = timeout("first_byte_timeout", first_byte_timeout, FIRST_BYTE_TIMEOUT);
     let answer_timeout = timeout("answer_timeout", answer_timeout, ANSWER_TIMEOUT);
     let idle_timeout = timeout("idle_timeout", idle_timeout, IDLE_TIMEOUT);
+    let voices = read_voices(reader, section, kind, voices);
     Some(Provider {
         id: id?,
         kind: kind?,
@@ -187,7 +223,37 @@ fn read_one(reader: &mut Reader<'_>, place: usize, entry: Value) -> Option<Provi
         first_byte_timeout,
         answer_timeout,
         idle_timeout,
+        voices,
     })
+}
+
+/// The built-in voices with the configured ones laid over them. What is wrong is noted.
+fn read_voices(
+    reader: &mut Reader<'_>,
+    section: &str,
+    kind: Option<ProviderKind>,
+    value: Option<Value>,
+) -> Option<Arc<Voices>> {
+    let section = key_of(section, "voices");
+    if kind != Some(ProviderKind::ElevenLabs) {
+        if kind.is_some() && value.is_some() {
+            reader.refuse(section, "is of kind elevenlabs only");
+        }
+        return None;
+    }
+    let mut voices = Voices::default();
+    match value {
+        None => {}
+        Some(Value::Table(rows)) => {
+            for (name, id) in rows {
+                reader.required(&section, &name, Some(id), |given| {
+                    voices.insert(&name, given.text()?).map_err(|error| error.to_string())
+                });
+            }
+        }
+        Some(_) => reader.refuse(section, "expected a table of names and ids"),
+    }
+    Some(Arc::new(voices))
 }
 
 /// What is wrong is noted, so that the default in its place is never used.

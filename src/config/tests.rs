@@ -232,6 +232,14 @@ fn every_mistake_is_named_with_file_key_and_reason() {
             "providers of a model",
             format!("{}{price}", MODEL.replace("'anthropic'", "['nobody', 'anthropic', 'anthropic', 'ark']")),
         ),
+        ("voices of a chat provider", format!("{PROVIDER}{url}api_keys = ['k']\nvoices = {{ alloy = 'x' }}\n")),
+        (
+            "voices that cannot be",
+            "[[providers]]\nid = 'e'\nkind = 'elevenlabs'\nbase_url = 'http://127.0.0.1'\napi_keys = ['k']\n\
+             voices = { 'a b' = 'x', nova = 'a/b', echo = '', ash = 5 }\n"
+                .to_owned(),
+        ),
+        ("voices in a list", "[[providers]]\nid = 'e'\nkind = 'elevenlabs'\nvoices = ['alloy']\n".to_owned()),
         ("no price", MODEL.to_owned()),
         ("prices that cannot be", format!("{MODEL}list_price = {{ input = '-1', output = 2.5, cache_red = '1' }}\n")),
         (
@@ -261,6 +269,23 @@ fn every_mistake_is_named_with_file_key_and_reason() {
     let report = report.join("\n");
     assert!(!report.contains("canary"), "a secret was printed");
     insta::assert_snapshot!(report);
+}
+
+#[test]
+fn voices_are_laid_over_the_built_in_ones() {
+    let own = "[[providers]]\nid = 'e'\nkind = 'elevenlabs'\nbase_url = 'http://127.0.0.1:9100'\napi_keys = ['k']\n\
+               voices = { narrator = 'abc', echo = 'def' }\n";
+    let environment = environment().with_variable("LMHAVEN__PROVIDERS__E__VOICES__NOVA", "ghi");
+    let config = Config::parse(Some(("own.toml", own)), &environment).unwrap();
+    let voices = config.providers[0].voices.as_ref().unwrap();
+    let id = |name| voices.find(name).map(|id| id.as_str().to_owned());
+    let found = ["narrator", "echo", "nova", "alloy", "nobody"].map(id);
+    let expected = [Some("abc"), Some("def"), Some("ghi"), Some("21m00Tcm4TlvDq8ikWAM"), None];
+    assert_eq!(found, expected.map(|id| id.map(str::to_owned)));
+    let shipped = Config::parse(None, &FixedEnvironment::default()).unwrap();
+    assert!(
+        shipped.providers.iter().all(|provider| provider.voices.is_some() == (provider.id.as_str() == "elevenlabs"))
+    );
 }
 
 #[test]

@@ -11,11 +11,24 @@ use lmhaven_actors::keyring::KeyEntry;
 use crate::error::{ApiError, Code};
 use crate::relay::Gateway;
 
-/// Finds the key that a request presents.
+/// What every route that is served for a key begins with: the gateway is open, and the key is good.
 ///
 /// # Errors
-/// The 401s of the table; 403 for an address that the key does not allow; 429 for an address that failed too often.
+/// As [`authenticate`].
+pub async fn enter(gateway: &Gateway, request: &HttpRequest) -> Result<Arc<KeyEntry>, ApiError> {
+    gateway.opened().await;
+    authenticate(gateway, request)
+}
+
+/// Finds the key that a request presents. Every route that takes one comes through here, so here a gateway that drains
+/// sends them elsewhere.
+///
+/// # Errors
+/// 503 while draining; the 401s of the table; 403 for an address that the key does not allow; 429 for an address that failed too often.
 pub fn authenticate(gateway: &Gateway, request: &HttpRequest) -> Result<Arc<KeyEntry>, ApiError> {
+    if gateway.is_draining() {
+        return Err(ApiError::draining());
+    }
     let address = address(gateway, request);
     if let Some(wait) = gateway.edge.must_wait(address) {
         let message = "too many failed authentications from this address";

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use lmhaven_actors::adapters::quantity::estimated_tokens;
 use lmhaven_actors::adapters::{Label, json_depth};
 use lmhaven_actors::chat::{Dialect, Summary};
-use lmhaven_actors::domain::account::{Admission, Standing};
+use lmhaven_actors::domain::account::{Admission, Charge, Standing};
 use lmhaven_actors::domain::ids::{RequestId, encode_base32};
 use lmhaven_actors::domain::price::PriceBook;
 use lmhaven_actors::domain::refusal::Feature;
@@ -22,8 +22,9 @@ use crate::extract::body::{self, Body};
 use crate::extract::caller;
 use crate::headers;
 use crate::relay::dialects::{self, Client, Prepared};
+use crate::relay::meter::{AWAITED_FREE, prompt_only};
 use crate::relay::quote::{ModelBounds, Quote};
-use crate::relay::watch::{CallerSocket, Watched};
+use crate::relay::watch::{CallerSocket, NOTICED_WITHIN, Watched};
 use crate::relay::{Running, Worker, plain, stream};
 use crate::telemetry::{self, Timing};
 
@@ -62,16 +63,19 @@ pub struct Admitted {
     pub running: Running,
 }
 
+impl Admitted {
+    /// What a caller pays who leaves now, before anything was delivered: the prompt of an answer that was awaited for
+    /// over a second. Who left within that second may be noticed a look at the sockets later, and is not charged for it.
+    pub fn prompt_awaited(&self) -> Option<Charge> {
+        let is_free = self.timing.started.elapsed() <= AWAITED_FREE + NOTICED_WITHIN;
+        (!is_free).then(|| self.quote.charge(prompt_only(self.prompt_bytes)))
+    }
+}
+
 /// Serves a chat route in the dialect that the route speaks.
 pub async fn serve(route: Dialect, worker: Rc<Worker>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let id = fresh::request_id(worker.gateway.core.clock.now().wall);
-    worker.gateway.opened().await;
-    let key = if worker.gateway.is_draining() {
-        Err(ApiError::new(Code::Draining, "this gateway is shutting down").closing())
-    } else {
-        caller::authenticate(&worker.gateway, &request)
-    };
-    let key = match key {
+    let key = match caller::enter(&worker.gateway, &request).await {
         Ok(key) => key,
         Err(error) => {
             telemetry::request_refused(route, None, &error);
@@ -158,13 +162,12 @@ async fn admit(
     let summary = parsed.summary();
     gateway.edge.check_counts(&summary.input).map_err(ApiError::from)?;
     let failed = |error: ApiError| Failed { reply: Some(reply), ..error.into() };
-    let model = find_model(worker, &summary.model).map_err(failed)?;
+    let model = find_model(worker, &summary.model, Modality::Text).map_err(failed)?;
     let failed = |error: ApiError| Failed { model: Some(model.clone()), reply: Some(reply), ..error.into() };
     let upstreams = dialects_of(worker, &model);
     let book = gateway.core.prices.in_force(now);
     let mut quote = quote(&model, book.as_deref(), &summary).map_err(failed)?;
-    let workspace = key.workspace.id();
-    let client = Client::new(parsed, reply, request.headers(), workspace, &upstreams, &gateway.signatures)
+    let client = Client::new(parsed, reply, request.headers(), &key.workspace, &upstreams, &gateway.signatures)
         .map_err(|error| failed(error.into()))?;
     let mut prepared =
         client.prepare(&model, quote.output_limit, summary.stream, &upstreams).map_err(|error| failed(error.into()))?;
@@ -186,6 +189,11 @@ async fn admit(
         wanted: ask.wanted,
         expires_at: now.plus_millis(HOLD_EXPIRES_AFTER_MILLIS),
     };
+    // Counted before it holds anything, so that draining waits for it; then looked whether it came too late for that.
+    let running = gateway.count_running();
+    if gateway.is_draining() {
+        return Err(failed(ApiError::draining()));
+    }
     let (lease, standing) = Lease::admit(&key.workspace, admission).await.map_err(|error| failed(error.into()))?;
     let lease = lease.map_err(|refused| {
         let error = ApiError::not_admitted(refused, &gateway.config.server.public_url);
@@ -217,31 +225,36 @@ async fn admit(
         standing,
         timing,
         route,
-        running: gateway.count_running(),
+        running,
     };
     drop(client);
     Ok((admitted, summary.stream, body))
 }
 
-/// The text model with this id.
-pub fn find_model(worker: &Worker, id: &str) -> Result<Arc<Model>, ApiError> {
+/// The model with this id, of the modality that the route serves.
+pub fn find_model(worker: &Worker, id: &str, wanted: Modality) -> Result<Arc<Model>, ApiError> {
     let Some(model) = worker.gateway.catalogue.find(id) else {
         return Err(ApiError::new(Code::ModelNotFound, "there is no such model; GET /v1/models lists them").at("model"));
     };
-    let route = match model.modality {
-        Modality::Text => return Ok(model.clone()),
+    if model.modality == wanted {
+        return Ok(model.clone());
+    }
+    let makes = |modality| match modality {
+        Modality::Text => "chat completions",
         Modality::Image => "images",
         Modality::Voice => "speech",
     };
-    Err(ApiError::new(Code::InvalidRequest, format!("this model makes {route}, not chat completions")).at("model"))
+    let message = format!("this model makes {}, not {}", makes(model.modality), makes(wanted));
+    Err(ApiError::new(Code::InvalidRequest, message).at("model"))
 }
 
 /// The dialects of the model's providers that are in use, each once.
 fn dialects_of(worker: &Worker, model: &Model) -> Vec<Dialect> {
     let mut dialects = Vec::with_capacity(1);
-    for pool in model.providers.iter().filter_map(|id| worker.gateway.pools.get(id)) {
-        if !dialects.contains(&pool.spec().dialect) {
-            dialects.push(pool.spec().dialect);
+    let pools = model.providers.iter().filter_map(|id| worker.gateway.pools.get(id));
+    for dialect in pools.filter_map(|pool| pool.spec().dialect) {
+        if !dialects.contains(&dialect) {
+            dialects.push(dialect);
         }
     }
     dialects

@@ -3,15 +3,17 @@
 //! The same dialect on both sides is forwarded byte for byte; any other pair goes through our own request,
 //! answer and events.
 
+use std::sync::Arc;
+
 use actix_web::http::header::HeaderMap;
 use bytes::Bytes;
 use lmhaven_actors::adapters::{
     BodyError, Decoder, Label, Malformed, StreamRelay, Target, Translated, UpstreamFault, anthropic, gemini, openai,
 };
 use lmhaven_actors::chat::{Answer, Dialect, Part, Request, Signature, Summary};
-use lmhaven_actors::domain::ids::WorkspaceId;
 use lmhaven_actors::domain::usage::Usage;
 use lmhaven_actors::provider::Call;
+use lmhaven_actors::workspace::WorkspaceHandle;
 use reqwest::header::{HeaderName, HeaderValue};
 
 use crate::config::Model;
@@ -32,7 +34,7 @@ pub enum Body<'a> {
 pub struct Client<'a> {
     body: Body<'a>,
     reply: Dialect,
-    end_user: String,
+    end_user: Arc<str>,
     version: Option<String>,
     betas: Option<String>,
     /// Our own form of the body, where some provider needs a translation.
@@ -126,7 +128,7 @@ impl<'a> Client<'a> {
         body: Body<'a>,
         reply: Dialect,
         headers: &HeaderMap,
-        workspace: WorkspaceId,
+        workspace: &WorkspaceHandle,
         upstreams: &[Dialect],
         cache: &SignatureCache,
     ) -> Result<Self, BodyError> {
@@ -140,15 +142,15 @@ impl<'a> Client<'a> {
                 Body::Openai(body) => body.to_chat()?,
                 Body::Anthropic(body) => body.to_chat()?,
             };
-            cache.restore(workspace, &mut request);
+            cache.restore(workspace.id(), &mut request);
             translated = Some(request);
         }
         Ok(Self {
             body,
             reply,
-            end_user: opaque_name(workspace),
+            end_user: workspace.pseudonym().clone(),
             version: header(&ANTHROPIC_VERSION).map(str::to_owned),
-            betas: anthropic::allowed_betas(&betas.join(",")),
+            betas: if betas.is_empty() { None } else { anthropic::allowed_betas(&betas.join(",")) },
             translated,
         })
     }
@@ -365,12 +367,6 @@ fn text_bytes(parts: &[Part]) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
-/// A name for the workspace that says nothing about it, the same each time.
-fn opaque_name(workspace: WorkspaceId) -> String {
-    let digest = blake3::derive_key("LMHaven 2026 end user of a workspace", &workspace.bits().to_be_bytes());
-    blake3::Hash::from_bytes(digest).to_hex().chars().take(32).collect()
-}
-
 /// A body of `count_tokens`.
 pub struct CountBody<'a>(anthropic::Body<'a>);
 
@@ -397,14 +393,13 @@ impl<'a> CountBody<'a> {
         upstream: Dialect,
         model: &Model,
         headers: &HeaderMap,
-        workspace: WorkspaceId,
+        workspace: &WorkspaceHandle,
     ) -> Result<Option<Call>, BodyError> {
-        let end_user = opaque_name(workspace);
         let target = Target {
             model: &model.id,
             upstream_model: &model.upstream_model,
             output_limit: model.max_output_tokens,
-            end_user: Some(&end_user),
+            end_user: Some(workspace.pseudonym()),
         };
         let json = (reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match upstream {

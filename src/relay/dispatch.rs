@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use lmhaven_actors::adapters::UpstreamFault;
 use lmhaven_actors::chat::Dialect;
 use lmhaven_actors::provider::{
@@ -18,7 +19,7 @@ use crate::config::Model;
 use crate::error::{ApiError, Code};
 use crate::relay::Worker;
 use crate::relay::dialects::{self, Prepared};
-use crate::telemetry::Timing;
+use crate::telemetry::{self, Timing};
 
 /// An error body of a provider is read up to this size.
 const ERROR_BODY_BYTES_MAX: usize = 256 * 1024;
@@ -45,6 +46,8 @@ impl Failure {
 pub struct Route {
     /// The provider's actor on this thread.
     pub provider: ProviderHandle,
+    /// What it speaks.
+    pub upstream: Dialect,
     /// Which of the model's providers it is.
     place: usize,
     /// The account that failed.
@@ -92,7 +95,7 @@ impl<'a> Attempts<'a> {
             };
             self.made += 1;
             let pool = route.provider.pool().clone();
-            let Some(call) = prepared.call(pool.spec().dialect) else {
+            let Some(call) = prepared.call(route.upstream) else {
                 return Err(Failure::last(ApiError::no_account(NoAccount::Disabled)));
             };
             let account = seat.guard().account();
@@ -150,12 +153,11 @@ impl<'a> Attempts<'a> {
     async fn status_failure(&self, mut exchange: Exchange, route: &Route) -> Failure {
         let status = exchange.status();
         let spec = route.provider.pool().spec();
-        let millis = exchange.header("retry-after-ms").filter(|_| spec.dialect == Dialect::Openai);
-        let retry_after =
-            millis.map(|millis| format!("{millis}ms")).or_else(|| exchange.header("retry-after").map(str::to_owned));
-        let body = timeout(ERROR_BODY_WITHIN, exchange.body(ERROR_BODY_BYTES_MAX)).await;
-        let body = body.ok().and_then(Result::ok).unwrap_or_default();
-        let fault = dialects::fault(spec.dialect, status, retry_after.as_deref(), &body);
+        let millis = exchange.header("retry-after-ms").filter(|_| route.upstream == Dialect::Openai);
+        let millis = millis.map(|millis| format!("{millis}ms"));
+        let (_, retry_after, body) = read_fault(&mut exchange).await;
+        let retry_after = millis.or(retry_after);
+        let fault = dialects::fault(route.upstream, status, retry_after.as_deref(), &body);
         let others = route.provider.pool().has_other(exchange.guard.account());
         report(&fault, &exchange.guard, others, status);
         tracing::warn!(provider = %spec.id, status, ?fault, "the provider answered with an error");
@@ -183,12 +185,20 @@ impl<'a> Attempts<'a> {
 fn route(worker: &Worker, model: &Model, place: usize) -> Option<Route> {
     model.providers.iter().enumerate().skip(place).find_map(|(place, id)| {
         let provider = worker.providers.get(id)?.clone();
-        Some(Route { provider, place, except: None })
+        let upstream = provider.pool().spec().dialect?;
+        Some(Route { provider, upstream, place, except: None })
     })
 }
 
 fn route_after(worker: &Worker, model: &Model, failed: Route) -> Option<Route> {
     route(worker, model, failed.place + 1).or(Some(Route { except: None, ..failed }))
+}
+
+/// Status, `retry-after` and body of an answer that is an error.
+pub async fn read_fault(exchange: &mut Exchange) -> (u16, Option<String>, Bytes) {
+    let body = timeout(ERROR_BODY_WITHIN, exchange.body(ERROR_BODY_BYTES_MAX)).await;
+    let retry_after = exchange.header("retry-after").map(str::to_owned);
+    (exchange.status(), retry_after, body.ok().and_then(Result::ok).unwrap_or_default())
 }
 
 /// No answer at all.
@@ -203,7 +213,7 @@ fn transport_failure(error: ExchangeError, guard: &PoolGuard) -> Failure {
 }
 
 /// Tells the account's health how the attempt went.
-fn report(fault: &UpstreamFault, guard: &PoolGuard, others: bool, status: u16) {
+pub fn report(fault: &UpstreamFault, guard: &PoolGuard, others: bool, status: u16) {
     let provider = &guard.pool().spec().id;
     let (outcome, label) = match fault {
         UpstreamFault::BadRequest { .. } | UpstreamFault::TooLarge => (Outcome::Answered, "4xx"),
@@ -227,8 +237,7 @@ fn report(fault: &UpstreamFault, guard: &PoolGuard, others: bool, status: u16) {
 
 /// Counts an attempt. Outcomes are a closed set.
 pub fn count(provider: &Arc<str>, outcome: &'static str) {
-    metrics::counter!("lmhaven_upstream_attempts_total", "provider" => provider.clone(), "outcome" => outcome)
-        .increment(1);
+    telemetry::attempted(provider, outcome);
 }
 
 /// What a broken or malformed answer is to the caller.

@@ -12,7 +12,9 @@ pub mod meter;
 pub mod plain;
 pub mod quote;
 pub mod signatures;
+pub mod speech;
 pub mod stream;
+pub mod stream_body;
 pub mod watch;
 
 use std::collections::HashMap;
@@ -27,7 +29,7 @@ use crate::config::{Config, ProviderId};
 use crate::edge::Edge;
 use crate::relay::catalogue::Catalogue;
 use crate::relay::signatures::SignatureCache;
-use crate::relay::watch::Watch;
+use crate::relay::watch::{Ending, Watch};
 
 /// What all server threads share.
 pub struct Gateway {
@@ -44,6 +46,7 @@ pub struct Gateway {
     /// Signatures for callers who do not carry them.
     pub signatures: SignatureCache,
     draining: AtomicBool,
+    ending: Arc<Ending>,
     opened: tokio::sync::watch::Sender<bool>,
     running: AtomicI64,
     idle: tokio::sync::Notify,
@@ -62,6 +65,7 @@ impl Gateway {
             edge,
             signatures: SignatureCache::default(),
             draining: AtomicBool::new(false),
+            ending: Arc::default(),
             opened: tokio::sync::watch::Sender::new(false),
             running: AtomicI64::new(0),
             idle: tokio::sync::Notify::new(),
@@ -70,12 +74,18 @@ impl Gateway {
 
     /// Whether the process is draining.
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.draining.load(Ordering::SeqCst)
     }
 
-    /// From here on no request is taken.
+    /// From here on no request is taken. One that counted itself before is seen by [`Gateway::idle`], one that does so
+    /// afterwards sees that it is too late.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// How running requests are told that their time is over.
+    pub fn ending(&self) -> &Ending {
+        &self.ending
     }
 
     /// Actors run: requests may be answered.
@@ -105,12 +115,12 @@ impl Gateway {
 
     /// Requests that run now.
     pub fn running(&self) -> i64 {
-        self.running.load(Ordering::Relaxed)
+        self.running.load(Ordering::SeqCst)
     }
 
     /// Counts a request until the guard is dropped.
     pub fn count_running(self: &Arc<Self>) -> Running {
-        self.running.fetch_add(1, Ordering::Relaxed);
+        self.running.fetch_add(1, Ordering::SeqCst);
         Running(self.clone())
     }
 }
@@ -120,7 +130,7 @@ pub struct Running(Arc<Gateway>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.0.running.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if self.0.running.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.idle.notify_waiters();
         }
     }
@@ -141,6 +151,7 @@ impl Worker {
     pub fn start(gateway: Arc<Gateway>) -> Rc<Self> {
         let providers =
             gateway.pools.iter().map(|(id, pool)| (id.clone(), ProviderHandle::start(pool.clone()))).collect();
-        Rc::new(Self { gateway, providers, watch: Watch::start() })
+        let watch = Watch::start(gateway.ending.clone());
+        Rc::new(Self { gateway, providers, watch })
     }
 }

@@ -1,5 +1,8 @@
 //! An answer that is not streamed: one upstream call, read whole, settled, then written.
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
@@ -14,7 +17,8 @@ use crate::headers;
 use crate::relay::chat::{self, Admitted, Failed};
 use crate::relay::dialects::{self, AnswerFault, PlainAnswer, PlainMeter};
 use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed};
-use crate::relay::meter::{AWAITED_FREE, Measured, prompt_only};
+use crate::relay::meter::Measured;
+use crate::relay::watch::Signal;
 use crate::telemetry::{self, End};
 
 /// The largest plain answer: room for a few images as base 64.
@@ -28,17 +32,19 @@ pub async fn deliver(admitted: Admitted) -> Result<HttpResponse, Failed> {
     // A caller who has left gets no answer: what is awaited here is dropped, and the provider's call with it.
     let outcome = tokio::select! {
         biased;
-        outcome = ask(&admitted) => Some(outcome),
-        () = admitted.watched.gone() => None,
+        outcome = ask(&admitted) => outcome,
+        signal = admitted.watched.over() => match signal {
+            Signal::Ending => Err(ApiError::draining()),
+            _ => return Err(hung_up(admitted).await),
+        },
     };
     match outcome {
-        Some(Ok((answer, meter))) => answered(admitted, answer, meter).await,
-        Some(Err(error)) => {
+        Ok((answer, meter)) => answered(admitted, answer, meter).await,
+        Err(error) => {
             let settled = admitted.lease.release().await;
             telemetry::request_ended(admitted.route, &admitted.model, &admitted.timing, End::Failed(&error));
             Err(Failed { model: Some(admitted.model), standing: settled.standing, ..error.into() })
         }
-        None => Err(hung_up(admitted).await),
     }
 }
 
@@ -67,7 +73,7 @@ async fn read(
     began: Instant,
 ) -> Result<(PlainAnswer, PlainMeter), Failure> {
     let pool = route.provider.pool();
-    let (id, upstream) = (&pool.spec().id, pool.spec().dialect);
+    let (id, upstream) = (&pool.spec().id, route.upstream);
     let left = pool.spec().answer_timeout.saturating_sub(began.elapsed());
     let bytes = match timeout(left, exchange.body(ANSWER_BYTES_MAX)).await {
         Ok(Ok(bytes)) => bytes,
@@ -117,9 +123,11 @@ async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) ->
     };
     let usage = measured.usage();
     let charge = quote.charge(usage);
-    lease.note(charge);
-    if worker.gateway.core.journal.durable(lease.ticket()).await.is_err() {
-        let _ = lease.release().await;
+    let hold = worker.gateway.core.journal.durable(lease.ticket());
+    let mut settling = pin!(lease.settle(charge));
+    // The settlement is on its way while the hold is; its answer is not waited for yet, and wakes nobody.
+    let early = settling.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    if hold.await.is_err() {
         let error = ApiError::new(Code::StoreUnavailable, "the gateway cannot record requests right now");
         telemetry::request_ended(route, &model, &timing, End::Failed(&error));
         return Err(error.into());
@@ -129,7 +137,10 @@ async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) ->
             worker.gateway.signatures.keep(admitted.key.workspace.id(), call, signature.clone());
         }
     }
-    let settled = lease.settle(charge).await;
+    let settled = match early {
+        Poll::Ready(settled) => settled,
+        Poll::Pending => settling.await,
+    };
     let bytes = prepared.write_plain(answer, &label, &usage);
     telemetry::charged(&model, &timing, &usage, settled.charged, quote.list_cost(&usage));
     telemetry::request_ended(route, &model, &timing, End::Plain);
@@ -143,12 +154,12 @@ async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) ->
 
 /// The caller left: free within the first second, the prompt after it.
 async fn hung_up(admitted: Admitted) -> Failed {
-    let Admitted { model, quote, lease, prompt_bytes, timing, route, .. } = admitted;
+    let awaited = admitted.prompt_awaited();
+    let Admitted { model, quote, lease, timing, route, .. } = admitted;
     let error = ApiError::new(Code::RequestTimeout, "the caller hung up").closing();
-    if timing.started.elapsed() > AWAITED_FREE {
-        let usage = prompt_only(prompt_bytes);
-        let settled = lease.settle(quote.charge(usage)).await;
-        telemetry::charged(&model, &timing, &usage, settled.charged, quote.list_cost(&usage));
+    if let Some(charge) = awaited {
+        let settled = lease.settle(charge).await;
+        telemetry::charged(&model, &timing, &charge.usage, settled.charged, quote.list_cost(&charge.usage));
     } else {
         lease.release().await;
     }

@@ -6,11 +6,8 @@
 //! delivered. The 200 waits for the provider's first event, at most as long as a keep-alive is due, so
 //! that early failures keep their status.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
@@ -27,7 +24,8 @@ use crate::relay::chat::{self, Admitted, Failed};
 use crate::relay::dialects;
 use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed};
 use crate::relay::generator::{Generator, Next, Yielder};
-use crate::relay::meter::{AWAITED_FREE, Measured, prompt_only};
+use crate::relay::meter::Measured;
+use crate::relay::stream_body::{Ended, StreamBody};
 use crate::relay::watch::Signal;
 use crate::telemetry::{self, End};
 
@@ -35,14 +33,6 @@ use crate::telemetry::{self, End};
 const PROGRESS_TOKENS: u64 = 256;
 /// … or this much time has passed.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
-
-/// How a stream ended.
-enum Ended {
-    /// With its closing events.
-    Well,
-    /// With this error; the caller's 200 may or may not have been sent.
-    Badly(ApiError),
-}
 
 /// Starts an admitted request and answers once it has something to say.
 ///
@@ -66,69 +56,7 @@ pub async fn deliver(admitted: Admitted) -> Result<HttpResponse, Failed> {
         .insert_header((HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")));
     chat::label(&mut response, request, Some(&model), Some(&standing));
     let envelope = move |error: &ApiError| dialects::error_event(reply, &error.envelope(request));
-    Ok(response.body(StreamBody { state: State::First(first, generator), envelope: Box::new(envelope) }))
-}
-
-/// The body of a streamed answer.
-struct StreamBody {
-    state: State,
-    envelope: Box<dyn Fn(&ApiError) -> Bytes>,
-}
-
-enum State {
-    First(Bytes, Generator<Ended>),
-    Running(Generator<Ended>),
-    /// The error event was handed over; one poll later it has been flushed and the connection is cut.
-    Failing {
-        flushed: bool,
-    },
-    Over,
-}
-
-impl MessageBody for StreamBody {
-    type Error = Box<dyn std::error::Error>;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        loop {
-            match std::mem::replace(&mut self.state, State::Over) {
-                State::First(first, generator) => {
-                    self.state = State::Running(generator);
-                    if !first.is_empty() {
-                        return Poll::Ready(Some(Ok(first)));
-                    }
-                }
-                State::Running(mut generator) => match generator.poll_next(context) {
-                    Poll::Pending => {
-                        self.state = State::Running(generator);
-                        return Poll::Pending;
-                    }
-                    Poll::Ready(Next::Bytes(bytes)) => {
-                        self.state = State::Running(generator);
-                        return Poll::Ready(Some(Ok(bytes)));
-                    }
-                    Poll::Ready(Next::Returned(Ended::Well)) => return Poll::Ready(None),
-                    Poll::Ready(Next::Returned(Ended::Badly(error))) => {
-                        self.state = State::Failing { flushed: false };
-                        return Poll::Ready(Some(Ok((self.envelope)(&error))));
-                    }
-                },
-                State::Failing { flushed: false } => {
-                    self.state = State::Failing { flushed: true };
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                // Never a clean end after a failure: without the last chunk, no client takes it for one.
-                State::Failing { flushed: true } => {
-                    return Poll::Ready(Some(Err("the stream ended with an error event".into())));
-                }
-                State::Over => return Poll::Ready(None),
-            }
-        }
-    }
+    Ok(response.body(StreamBody::new(first, generator, envelope)))
 }
 
 /// A stream's money while it runs.
@@ -206,7 +134,7 @@ async fn relay(admitted: &mut Admitted, yielder: &Yielder) -> Result<Finished, B
     let result = pump(admitted, yielder, &mut exchange, relay.as_mut(), out, flow).await;
     let (outcome, label) = match &result {
         Ok(_) => (Some(Outcome::Answered), "ok"),
-        Err(Stop::Caller(_)) => (None, "ok"),
+        Err(Stop::Gone | Stop::Revoked | Stop::Ending) => (None, "ok"),
         Err(Stop::Provider(_)) => (Some(Outcome::Failed("the stream broke")), "cut"),
     };
     if let Some(outcome) = outcome {
@@ -216,20 +144,39 @@ async fn relay(admitted: &mut Admitted, yielder: &Yielder) -> Result<Finished, B
     let charge = charge_of(admitted, relay.as_ref());
     match result {
         Ok(cut_short) => Ok(Finished { relay, charge, cut_short }),
-        Err(Stop::Caller(error) | Stop::Provider(error)) => {
+        Err(stop) => {
             // Only what left for the caller is charged; an error before any content is free.
             let delivered = relay.meter().delivered_bytes > 0;
-            Err(Broken { error, charge: delivered.then_some(charge) })
+            let charge = match &stop {
+                Stop::Gone if !delivered => admitted.prompt_awaited(),
+                Stop::Gone | Stop::Revoked | Stop::Ending | Stop::Provider(_) => delivered.then_some(charge),
+            };
+            Err(Broken { error: stop.into(), charge })
         }
     }
 }
 
 /// Why pumping stopped before the end.
 enum Stop {
-    /// The caller left or lost the right to go on.
-    Caller(ApiError),
+    /// The caller left.
+    Gone,
+    /// The caller lost the right to go on.
+    Revoked,
+    /// The process ends.
+    Ending,
     /// The provider broke off.
     Provider(ApiError),
+}
+
+impl From<Stop> for ApiError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Gone => hung_up(),
+            Stop::Revoked => revoked(),
+            Stop::Ending => ApiError::draining(),
+            Stop::Provider(error) => error,
+        }
+    }
 }
 
 type Begun = (Exchange, Box<dyn StreamRelay>, BytesMut, Flow);
@@ -263,8 +210,9 @@ async fn attempt_while_kept_alive(
             biased;
             made = &mut attempt => return Ok(made),
             signal = admitted.watched.signal() => match signal {
-                Signal::Gone => return Err(Broken { error: hung_up(), charge: prompt_awaited(admitted) }),
+                Signal::Gone => return Err(Broken { error: hung_up(), charge: admitted.prompt_awaited() }),
                 Signal::Revoked => return Err(revoked().into()),
+                Signal::Ending => return Err(ApiError::draining().into()),
                 Signal::KeepAliveDue => {
                     *kept_alive = true;
                     yielder.give(Bytes::from_static(dialects::keep_alive(admitted.prepared.reply))).await;
@@ -283,7 +231,7 @@ async fn attempt(admitted: &Admitted, attempts: &mut Attempts<'_>) -> Result<Beg
     let (mut exchange, route) =
         attempts.make(&admitted.prepared, |spec| spec.first_byte_timeout).await.map_err(|failure| (failure, None))?;
     let spec = route.provider.pool().spec();
-    let mut relay = admitted.prepared.stream_relay(spec.dialect, admitted.label.clone(), &admitted.model);
+    let mut relay = admitted.prepared.stream_relay(route.upstream, admitted.label.clone(), &admitted.model);
     let mut out = BytesMut::new();
     loop {
         let left = spec.first_byte_timeout.saturating_sub(began.elapsed());
@@ -373,8 +321,9 @@ async fn pump(
             biased;
             chunk = exchange.chunk() => chunk,
             signal = watched.signal() => match signal {
-                Signal::Gone => return Err(Stop::Caller(hung_up())),
-                Signal::Revoked => return Err(Stop::Caller(revoked())),
+                Signal::Gone => return Err(Stop::Gone),
+                Signal::Revoked => return Err(Stop::Revoked),
+                Signal::Ending => return Err(Stop::Ending),
                 Signal::ProviderSilent => return Err(Stop::Provider(ExchangeError::TimedOut.into())),
                 Signal::KeepAliveDue => {
                     out.extend_from_slice(dialects::keep_alive(prepared.reply));
@@ -436,12 +385,6 @@ fn charge_of(admitted: &Admitted, relay: &dyn StreamRelay) -> Charge {
         output_limit: admitted.prepared.output_limit,
     };
     admitted.quote.charge(measured.usage())
-}
-
-/// A caller who leaves an answer that was awaited for long pays its prompt.
-fn prompt_awaited(admitted: &Admitted) -> Option<Charge> {
-    (admitted.timing.started.elapsed() > AWAITED_FREE)
-        .then(|| admitted.quote.charge(prompt_only(admitted.prompt_bytes)))
 }
 
 fn hung_up() -> ApiError {

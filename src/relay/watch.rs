@@ -11,6 +11,7 @@ use std::future::poll_fn;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ use crate::edge::Edge;
 
 /// How often sockets and times are looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// How long a hang-up goes unnoticed at most, unless the thread is busy.
+pub const NOTICED_WITHIN: Duration = TICK;
 /// Silence towards the caller after which a keep-alive is due.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A caller that takes no byte for this long is cut off.
@@ -51,6 +54,25 @@ pub fn keep_socket(edge: &Edge, connection: &dyn Any, extensions: &mut Extension
     }
 }
 
+/// The end of the process, as running requests are told of it. Never taken back.
+#[derive(Debug, Default)]
+pub struct Ending {
+    told: AtomicBool,
+    cut: AtomicBool,
+}
+
+impl Ending {
+    /// From here on every running request is told to end; within a tick it tells its caller.
+    pub fn tell(&self) {
+        self.told.store(true, Ordering::Relaxed);
+    }
+
+    /// From here on every connection with a running request is cut: its caller does not read what he is told.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+    }
+}
+
 /// What a request is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -58,6 +80,8 @@ pub enum Signal {
     Gone,
     /// The key was revoked.
     Revoked,
+    /// The process ends before the request does.
+    Ending,
     /// Nothing was sent to the caller for [`KEEP_ALIVE`].
     KeepAliveDue,
     /// The provider has been silent for as long as it may.
@@ -68,11 +92,13 @@ pub enum Signal {
 #[derive(Clone, Default)]
 pub struct Watch {
     running: Rc<RefCell<Vec<Weak<State>>>>,
+    ending: Arc<Ending>,
 }
 
 struct State {
     socket: Option<CallerSocket>,
     key: Arc<KeyEntry>,
+    ending: Arc<Ending>,
     /// The provider may be silent this long; not watched where `None`.
     silence_max: Cell<Option<Duration>>,
     heard: Cell<Instant>,
@@ -90,15 +116,15 @@ pub struct Watched(Rc<State>);
 
 impl Watch {
     /// A thread's watch, ticking from now on. It ends with the thread.
-    pub fn start() -> Self {
-        let watch = Self::default();
-        let running = watch.running.clone();
+    pub fn start(ending: Arc<Ending>) -> Self {
+        let watch = Self { running: Rc::default(), ending };
+        let (running, ending) = (watch.running.clone(), watch.ending.clone());
         actix_web::rt::spawn(async move {
             let mut tick = tokio::time::interval(TICK);
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 tick.tick().await;
-                look(&running);
+                look(&running, &ending);
             }
         });
         watch
@@ -110,6 +136,7 @@ impl Watch {
         let state = Rc::new(State {
             socket: socket.cloned(),
             key,
+            ending: self.ending.clone(),
             silence_max: Cell::new(None),
             heard: Cell::new(now),
             keep_alive: Cell::new(false),
@@ -157,16 +184,16 @@ impl Watched {
         self.0.gone.get()
     }
 
-    /// Waits for the caller to hang up.
-    pub async fn gone(&self) {
+    /// Waits for what ends a plain answer: the caller hangs up, or the process ends.
+    pub async fn over(&self) -> Signal {
         poll_fn(|context| {
-            if self.0.gone.get() {
-                return Poll::Ready(());
+            if let Some(signal) = self.0.over() {
+                return Poll::Ready(signal);
             }
             *self.0.waker.borrow_mut() = Some(context.waker().clone());
             Poll::Pending
         })
-        .await;
+        .await
     }
 
     /// Waits for the next thing that a stream has to be told.
@@ -189,9 +216,16 @@ impl Watched {
 }
 
 impl State {
-    fn due(&self, now: Instant) -> Option<Signal> {
+    fn over(&self) -> Option<Signal> {
         if self.gone.get() {
             return Some(Signal::Gone);
+        }
+        self.ending.told.load(Ordering::Relaxed).then_some(Signal::Ending)
+    }
+
+    fn due(&self, now: Instant) -> Option<Signal> {
+        if let Some(over) = self.over() {
+            return Some(over);
         }
         if self.key.is_revoked() {
             return Some(Signal::Revoked);
@@ -211,7 +245,7 @@ impl State {
 }
 
 /// One tick: which sockets are closed, and who has something due.
-fn look(running: &RefCell<Vec<Weak<State>>>) {
+fn look(running: &RefCell<Vec<Weak<State>>>, ending: &Ending) {
     let states: Vec<Rc<State>> = {
         let mut running = running.borrow_mut();
         running.retain(|state| state.strong_count() > 0);
@@ -233,18 +267,24 @@ fn look(running: &RefCell<Vec<Weak<State>>>) {
     }
     drop(sockets);
     let now = Instant::now();
+    let cut_all = ending.cut.load(Ordering::Relaxed);
     for state in &states {
-        cut_if_stalled(state, now);
+        if cut_all || is_stalled(state, now) {
+            cut(state);
+        }
         if state.due(now).is_some() {
             state.wake();
         }
     }
 }
 
-/// Ends the connection of a caller who takes nothing: actix has no write deadline of its own.
-fn cut_if_stalled(state: &State, now: Instant) {
-    let stalled = state.unread_since.get().is_some_and(|since| now.duration_since(since) >= WRITE_DEADLINE);
-    if let (true, Some(socket)) = (stalled, &state.socket) {
+/// Whether the caller takes nothing: actix has no write deadline of its own.
+fn is_stalled(state: &State, now: Instant) -> bool {
+    state.unread_since.get().is_some_and(|since| now.duration_since(since) >= WRITE_DEADLINE)
+}
+
+fn cut(state: &State) {
+    if let Some(socket) = &state.socket {
         state.gone.set(true);
         let _ = rustix::net::shutdown(socket.0.as_fd(), rustix::net::Shutdown::Both);
     }

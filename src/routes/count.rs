@@ -23,8 +23,8 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::WorkerData;
-use crate::config::Model;
-use crate::error::{ApiError, Code};
+use crate::config::{Modality, Model};
+use crate::error::ApiError;
 use crate::extract::{body, caller};
 use crate::relay::chat::{Failed, find_model, label};
 use crate::relay::dialects::CountBody;
@@ -39,13 +39,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Counts the prompt's tokens.
 pub(super) async fn count_tokens(worker: WorkerData, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let worker = worker.get_ref();
-    worker.gateway.opened().await;
     let id = fresh::request_id(worker.gateway.core.clock.now().wall);
-    if worker.gateway.is_draining() {
-        let error = ApiError::new(Code::Draining, "this gateway is shutting down").closing();
-        return error.respond(Dialect::Anthropic, id);
-    }
-    let key = match caller::authenticate(&worker.gateway, &request) {
+    let key = match caller::enter(&worker.gateway, &request).await {
         Ok(key) => key,
         Err(error) => return error.respond(Dialect::Anthropic, id),
     };
@@ -72,27 +67,29 @@ async fn count(
     json_depth::check(&body.bytes, depth_max).map_err(ApiError::from)?;
     let parsed = CountBody::read(&body.bytes).map_err(ApiError::from)?;
     let summary = parsed.summary();
-    let model = find_model(worker, &summary.model)?;
+    let model = find_model(worker, &summary.model, Modality::Text)?;
     let failed = |error: ApiError| Failed { model: Some(model.clone()), ..error.into() };
-    let provider = model.providers.iter().find_map(|id| worker.providers.get(id));
-    let provider =
+    let provider = model.providers.iter().find_map(|id| {
+        let provider = worker.providers.get(id)?;
+        Some((provider, provider.pool().spec().dialect?))
+    });
+    let (provider, upstream) =
         provider.ok_or_else(|| failed(ApiError::no_account(lmhaven_actors::provider::NoAccount::Disabled)))?;
-    let upstream = provider.pool().spec().dialect;
     let call =
-        parsed.call(upstream, &model, request.headers(), key.workspace.id()).map_err(|error| failed(error.into()))?;
+        parsed.call(upstream, &model, request.headers(), &key.workspace).map_err(|error| failed(error.into()))?;
     let message = AdmitFree { key: key.key, model: model.id.clone(), feature: Feature::Text };
     let (admitted, standing) = key.workspace.ask(message).await.map_err(|error| failed(error.into()))?;
     let failed = |error: ApiError| Failed { standing: Some(standing), ..failed(error) };
     admitted.map_err(|refusal| failed(ApiError::refused(refusal, &gateway.config.server.public_url)))?;
     let tokens = match call {
-        Some(call) => ask(provider, call).await.map_err(failed)?,
+        Some(call) => ask(provider, upstream, call).await.map_err(failed)?,
         None => estimated_tokens(summary.input.text_bytes),
     };
     Ok((tokens, model.clone(), standing))
 }
 
 /// Asks once: the caller's SDK tries again by itself, and nothing is charged.
-async fn ask(provider: &ProviderHandle, call: Call) -> Result<u64, ApiError> {
+async fn ask(provider: &ProviderHandle, upstream: Dialect, call: Call) -> Result<u64, ApiError> {
     let seat = provider.seat(Attempt { except: None }).await.map_err(ApiError::no_account)?;
     let timed_out = |_| ApiError::from(lmhaven_actors::provider::ExchangeError::TimedOut);
     let sent = timeout(ANSWER_WITHIN, seat.send(call)).await.map_err(timed_out)?;
@@ -101,7 +98,6 @@ async fn ask(provider: &ProviderHandle, call: Call) -> Result<u64, ApiError> {
         ApiError::from(error)
     })?;
     let bytes = timeout(ANSWER_WITHIN, exchange.body(ANSWER_BYTES_MAX)).await.map_err(timed_out)??;
-    let upstream = provider.pool().spec().dialect;
     if exchange.status() != 200 {
         let fault = dialects::fault(upstream, exchange.status(), exchange.header("retry-after"), &bytes);
         return Err(ApiError::upstream(&fault));

@@ -13,7 +13,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::chat::Dialect;
 
-use crate::relay::{Worker, chat};
+use crate::relay::{Worker, chat, speech};
 
 /// This thread's worker, as handlers get it.
 pub type WorkerData = web::Data<Rc<Worker>>;
@@ -28,6 +28,7 @@ pub fn public(routes: &mut ServiceConfig) {
         get(routes, &format!("{prefix}/models"), models::list);
         get(routes, &format!("{prefix}/models/{{id:.*}}"), models::show);
     }
+    post(routes, "/v1/audio/speech", speech);
     // What customers ask about themselves.
     get(routes, "/v1/balance", account::balance);
     get(routes, "/v1/usage", account::usage);
@@ -59,6 +60,10 @@ async fn chat_completions(worker: WorkerData, request: HttpRequest, payload: web
 
 async fn messages(worker: WorkerData, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     chat::serve(Dialect::Anthropic, worker.get_ref().clone(), request, payload).await
+}
+
+async fn speech(worker: WorkerData, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    speech::serve(worker.get_ref().clone(), request, payload).await
 }
 
 fn post<F, Args>(routes: &mut ServiceConfig, path: &str, handler: F)

@@ -18,10 +18,10 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 pub use money::credited;
 pub use names::{ATTEMPT_OUTCOMES, COOLDOWN_REASONS, Kind, METRICS, Metric, NONE, OTHER, REJECTION_REASONS};
 pub use requests::{
-    End, OpenStream, Timing, charged, first_event, first_event_leaves, rejected, request_ended, request_refused,
+    End, OpenStream, Route, Timing, attempted, charged, first_event, first_event_leaves, rejected, request_ended,
+    request_refused,
 };
 
-use crate::config::Modality;
 use crate::relay::Gateway;
 
 const DURATIONS: &[f64] =
@@ -101,8 +101,7 @@ pub fn start_series(gateway: &Gateway) {
             .absolute(0);
         }
     }
-    // Only text is sold so far.
-    for model in gateway.catalogue.models().iter().filter(|model| model.modality == Modality::Text) {
+    for model in gateway.catalogue.models() {
         for pool in model.providers.iter().filter_map(|id| gateway.pools.get(id)) {
             requests::start(model, &pool.spec().id);
         }

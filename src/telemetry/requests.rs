@@ -15,7 +15,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::money::{self, MoneyCounter};
 use super::names::{NONE, OTHER};
-use crate::config::Model;
+use crate::config::{Modality, Model};
 use crate::error::{ApiError, Code};
 
 /// One request's phases. Its caller's upload is not the gateway's time, nor is the wait for a provider.
@@ -77,7 +77,7 @@ pub enum End<'a> {
 
 /// Where a request belongs: route, model and provider. Models and provider ids live as long as the gateway,
 /// and a handle's labels keep them alive, so the address of the text stands for it.
-type Place = (Dialect, *const u8, *const u8);
+type Place = (Route, *const u8, *const u8);
 
 /// Handles of one thread.
 #[derive(Default)]
@@ -85,6 +85,7 @@ struct Handles {
     served: HashMap<Place, Served>,
     failed: HashMap<(Place, &'static str), (Counter, Histogram)>,
     charged: HashMap<(*const u8, *const u8), Charged>,
+    attempts: HashMap<(*const u8, &'static str), Counter>,
     streams: HashMap<*const u8, Gauge>,
 }
 
@@ -106,7 +107,7 @@ thread_local! {
     static HANDLES: RefCell<Handles> = RefCell::default();
 }
 
-fn place(route: Dialect, model: &Model, provider: Option<&Arc<str>>) -> Place {
+fn place(route: Route, model: &Model, provider: Option<&Arc<str>>) -> Place {
     (route, model.id.as_ptr(), provider.map_or(std::ptr::null(), |provider| provider.as_ptr()))
 }
 
@@ -118,11 +119,11 @@ fn name(provider: Option<&Arc<str>>) -> Arc<str> {
 }
 
 impl Served {
-    fn new(route: Dialect, model: &Arc<str>, provider: Option<&Arc<str>>) -> Self {
-        let (route, provider) = (route_label(route), name(provider));
+    fn new(route: Route, model: &Arc<str>, provider: Option<&Arc<str>>) -> Self {
+        let (operation, route, provider) = (route.operation(), route.label(), name(provider));
         macro_rules! gen_ai {
             ($name:literal) => {
-                metrics::histogram!($name, "gen_ai_operation_name" => "chat",
+                metrics::histogram!($name, "gen_ai_operation_name" => operation,
                     "gen_ai_provider_name" => provider.clone(), "gen_ai_request_model" => model.clone())
             };
         }
@@ -137,7 +138,7 @@ impl Served {
 }
 
 impl Handles {
-    fn served(&mut self, route: Dialect, model: &Arc<Model>, timing: &Timing) -> &Served {
+    fn served(&mut self, route: Route, model: &Arc<Model>, timing: &Timing) -> &Served {
         let provider = timing.provider.borrow();
         let place = place(route, model, provider.as_ref());
         self.served.entry(place).or_insert_with(|| Served::new(route, &model.id, provider.as_ref()))
@@ -166,7 +167,8 @@ fn requests(route: &'static str, model: Arc<str>, provider: Arc<str>, code: &'st
 }
 
 /// Counts an admitted request that ended.
-pub fn request_ended(route: Dialect, model: &Arc<Model>, timing: &Timing, end: End<'_>) {
+pub fn request_ended(route: impl Into<Route>, model: &Arc<Model>, timing: &Timing, end: End<'_>) {
+    let route = route.into();
     let now = Instant::now();
     let duration = now.duration_since(timing.started).as_secs_f64();
     HANDLES.with_borrow_mut(|handles| {
@@ -192,9 +194,9 @@ pub fn request_ended(route: Dialect, model: &Arc<Model>, timing: &Timing, end: E
         let (count, histogram) = handles.failed.entry((place, code)).or_insert_with(|| {
             let provider = name(provider.as_ref());
             let histogram = metrics::histogram!("gen_ai_server_request_duration_seconds",
-                "gen_ai_operation_name" => "chat", "gen_ai_provider_name" => provider.clone(),
+                "gen_ai_operation_name" => route.operation(), "gen_ai_provider_name" => provider.clone(),
                 "gen_ai_request_model" => model.id.clone(), "error_type" => code);
-            (requests(route_label(route), model.id.clone(), provider, code), histogram)
+            (requests(route.label(), model.id.clone(), provider, code), histogram)
         });
         count.increment(1);
         histogram.record(duration);
@@ -209,15 +211,26 @@ fn time_per_token(timing: &Timing, now: Instant, output_tokens: u64) -> Option<f
 }
 
 /// Counts a chat request that was refused before its answer was asked for.
-pub fn request_refused(route: Dialect, model: Option<&Model>, error: &ApiError) {
+pub fn request_refused(route: impl Into<Route>, model: Option<&Model>, error: &ApiError) {
+    let route = route.into();
     // Refusals are rare or cheap to begin with, so they are looked up by label.
     let model = model.map_or_else(|| OTHER.into(), |model| model.id.clone());
-    requests(route_label(route), model, NOBODY.clone(), error.code.text()).increment(1);
+    requests(route.label(), model, NOBODY.clone(), error.code.text()).increment(1);
     // A bad key counts where it is presented, on every route.
     let reason = rejection(error.code);
     if reason != "bad_key" {
         rejected(reason);
     }
+}
+
+/// Counts an attempt at a provider by its outcome, one of a closed set.
+pub fn attempted(provider: &Arc<str>, outcome: &'static str) {
+    HANDLES.with_borrow_mut(|handles| {
+        let count = || {
+            metrics::counter!("lmhaven_upstream_attempts_total", "provider" => provider.clone(), "outcome" => outcome)
+        };
+        handles.attempts.entry((provider.as_ptr(), outcome)).or_insert_with(count).increment(1);
+    });
 }
 
 /// Counts a refusal by its reason.
@@ -267,7 +280,8 @@ impl Drop for OpenStream {
 }
 
 /// Notes a stream's first event.
-pub fn first_event(route: Dialect, model: &Arc<Model>, timing: &Timing) -> OpenStream {
+pub fn first_event(route: impl Into<Route>, model: &Arc<Model>, timing: &Timing) -> OpenStream {
+    let route = route.into();
     timing.heard();
     let after = timing.heard_at.get().map(|heard| heard.duration_since(timing.started));
     HANDLES.with_borrow_mut(|handles| {
@@ -281,7 +295,8 @@ pub fn first_event(route: Dialect, model: &Arc<Model>, timing: &Timing) -> OpenS
 }
 
 /// Notes that a stream's first event may leave.
-pub fn first_event_leaves(route: Dialect, model: &Arc<Model>, timing: &Timing) {
+pub fn first_event_leaves(route: impl Into<Route>, model: &Arc<Model>, timing: &Timing) {
+    let route = route.into();
     let Some(overhead) = timing.overhead(Instant::now()) else { return };
     HANDLES.with_borrow_mut(|handles| {
         handles.served(route, model, timing).overhead.record(overhead.as_secs_f64());
@@ -306,21 +321,61 @@ pub fn charged(model: &Arc<Model>, timing: &Timing, usage: &Usage, charged: Nano
 
 /// Creates the series of a model at a provider, or `rate()` misses their first events.
 pub(super) fn start(model: &Arc<Model>, provider: &Arc<str>) {
+    let routes: &[Route] = match model.modality {
+        Modality::Text => &[Route::ChatCompletions, Route::Messages],
+        Modality::Image => &[Route::Images],
+        Modality::Voice => &[Route::Speech],
+    };
     HANDLES.with_borrow_mut(|handles| {
         for counter in &handles.charged(&model.id, provider).tokens {
             counter.absolute(0);
         }
-        for route in [Dialect::Openai, Dialect::Anthropic] {
-            requests(route_label(route), model.id.clone(), provider.clone(), "ok").absolute(0);
+        for route in routes {
+            requests(route.label(), model.id.clone(), provider.clone(), "ok").absolute(0);
         }
         handles.streams(provider).set(0.0);
     });
 }
 
-const fn route_label(route: Dialect) -> &'static str {
-    match route {
-        Dialect::Anthropic => "/v1/messages",
-        Dialect::Openai | Dialect::Gemini => "/v1/chat/completions",
+/// A route that is served by a provider, as metrics name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// `/v1/chat/completions`.
+    ChatCompletions,
+    /// `/v1/messages`.
+    Messages,
+    /// `/v1/images/generations`.
+    Images,
+    /// `/v1/audio/speech`.
+    Speech,
+}
+
+impl From<Dialect> for Route {
+    fn from(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Anthropic => Self::Messages,
+            Dialect::Openai | Dialect::Gemini => Self::ChatCompletions,
+        }
+    }
+}
+
+impl Route {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "/v1/chat/completions",
+            Self::Messages => "/v1/messages",
+            Self::Images => "/v1/images/generations",
+            Self::Speech => "/v1/audio/speech",
+        }
+    }
+
+    /// What OpenTelemetry calls the kind of work.
+    const fn operation(self) -> &'static str {
+        match self {
+            Self::ChatCompletions | Self::Messages => "chat",
+            Self::Images => "image_generation",
+            Self::Speech => "speech",
+        }
     }
 }
 

@@ -18,6 +18,8 @@ mod harness;
 
 mod admin;
 mod dialects;
+mod hangup;
 mod keys;
 mod limits;
 mod money;
+mod speech;

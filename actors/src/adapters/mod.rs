@@ -7,6 +7,7 @@
 pub mod anthropic;
 pub mod ark;
 mod download;
+pub mod elevenlabs;
 pub mod fault;
 pub mod gemini;
 pub mod json_depth;

@@ -4,6 +4,8 @@
 //! of the output. Adapters turn their counts into these disjoint buckets once, and everything after
 //! (prices, entries, reports) only adds them up.
 
+use std::fmt;
+
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -105,13 +107,25 @@ impl Bucket {
 }
 
 /// Quantities by bucket. Zero and absent are the same thing: nothing of it was used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     quantities: [u64; Bucket::COUNT],
     /// Tokens of [`Bucket::Output`] that were thinking: shown, never priced again.
     pub reasoning: u64,
     /// A quantity here was estimated from bytes, since the provider reported none.
     pub estimated: bool,
+}
+
+impl fmt::Debug for Usage {
+    /// By the names of the buckets, and only what was used.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { quantities: _, reasoning, estimated } = self;
+        let mut usage = f.debug_struct("Usage");
+        for (bucket, quantity) in self.iter() {
+            usage.field(bucket.name(), &quantity);
+        }
+        usage.field("reasoning", reasoning).field("estimated", estimated).finish()
+    }
 }
 
 impl Usage {

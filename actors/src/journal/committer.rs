@@ -45,7 +45,7 @@ impl Committer {
         options: JournalOptions,
         on_committed: OnCommitted,
     ) -> Self {
-        let pace = Pace { linger: options.linger, min_interval: options.min_interval, last_start: None };
+        let pace = Pace { linger: options.linger, rest: options.rest, last_end: None };
         Self {
             shared,
             ledger,
@@ -127,7 +127,6 @@ impl Committer {
         let (mut retry, mut refused) = (self.options.retry, false);
         let outcomes = loop {
             let start = Instant::now();
-            self.pace.last_start = Some(start);
             let appended = catch_unwind(AssertUnwindSafe(|| self.ledger.append(group)));
             match appended {
                 Ok(Ok(outcomes)) => {
@@ -162,6 +161,7 @@ impl Committer {
         }
         self.report(group, &outcomes);
         self.shared.publish(group.len());
+        self.pace.last_end = Some(Instant::now());
         true
     }
 

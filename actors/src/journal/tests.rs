@@ -18,7 +18,7 @@ use crate::ledger::{Appended, Claim, LedgerError, Position};
 fn options() -> JournalOptions {
     JournalOptions {
         linger: Duration::from_hours(1),
-        min_interval: Duration::ZERO,
+        rest: Duration::ZERO,
         retry: Duration::ZERO,
         on_fatal: Arc::new(|| {}),
         ..JournalOptions::default()

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use actix::{Actor, Addr, Context, Handler, Message};
-use reqwest::header::{HeaderName, HeaderValue};
-use secrecy::ExposeSecret;
+use reqwest::Method;
 
 use super::exchange::{Call, Exchange, ExchangeError};
 use super::pool::{NoAccount, Pool, PoolGuard};
-use crate::chat::Dialect;
 
 /// The actor.
 #[derive(Debug)]
@@ -21,6 +19,7 @@ pub struct ProviderActor {
 #[derive(Clone, Debug)]
 pub struct ProviderHandle {
     pool: Arc<Pool>,
+    client: reqwest::Client,
     addr: Addr<ProviderActor>,
 }
 
@@ -59,8 +58,8 @@ impl ProviderHandle {
             tracing::error!(%error, "the HTTP client cannot be built as configured; using its defaults");
             reqwest::Client::new()
         });
-        let addr = ProviderActor { pool: pool.clone(), client }.start();
-        Self { pool, addr }
+        let addr = ProviderActor { pool: pool.clone(), client: client.clone() }.start();
+        Self { pool, client, addr }
     }
 
     /// The provider's accounts.
@@ -68,16 +67,36 @@ impl ProviderHandle {
         &self.pool
     }
 
-    /// Takes a place on an account.
+    /// Takes a place on an account. Health and counts are atomics that all threads share, so a free one is taken
+    /// on the spot; only where there is none is the actor asked, which looks again in its turn.
     ///
     /// # Errors
     /// [`NoAccount`]. An actor that is gone counts as busy: its thread is ending.
     pub async fn seat(&self, attempt: Attempt) -> Result<Seat, NoAccount> {
+        if let Ok(guard) = self.pool.pick(attempt.except) {
+            return Ok(Seat { guard, client: self.client.clone() });
+        }
         self.addr.send(attempt).await.unwrap_or(Err(NoAccount::Busy { retry_after_millis: 1_000 }))
     }
 }
 
+impl ProviderHandle {
+    /// As [`ProviderHandle::seat`], after waiting in line where the provider has one.
+    ///
+    /// # Errors
+    /// [`NoAccount`].
+    pub async fn seat_in_turn(&self, attempt: Attempt) -> Result<Seat, NoAccount> {
+        let guard = self.pool.pick_in_turn(attempt.except).await?;
+        Ok(Seat { guard, client: self.client.clone() })
+    }
+}
+
 impl Seat {
+    /// This thread's connections.
+    pub(super) const fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
     /// The account's place.
     pub const fn guard(&self) -> &PoolGuard {
         &self.guard
@@ -88,18 +107,15 @@ impl Seat {
     /// # Errors
     /// [`ExchangeError`], with the place for reporting the outcome.
     pub async fn send(self, call: Call) -> Result<Exchange, (ExchangeError, PoolGuard)> {
-        let spec = self.guard.pool().spec();
-        let mut url = String::with_capacity(spec.base_url.len() + call.path.len());
-        url.push_str(&spec.base_url);
-        url.push_str(&call.path);
-        let mut request = self.client.post(url).body(call.body);
-        for (name, value) in call.headers {
-            request = request.header(name, value);
-        }
-        if let Some((name, value)) = credentials(&self.guard, spec.dialect) {
-            request = request.header(name, value);
-        }
-        match request.send().await {
+        let Some(url) = self.guard.pool().url(&call.path) else {
+            tracing::error!(provider = %self.guard.pool().spec().id, "the provider's base URL and path make no URL");
+            return Err((ExchangeError::NoConnection, self.guard));
+        };
+        let mut request = reqwest::Request::new(Method::POST, url);
+        *request.body_mut() = Some(call.body.into());
+        let key = self.guard.credentials(self.guard.pool().spec().key_header);
+        request.headers_mut().extend(call.headers.into_iter().chain(key));
+        match self.client.execute(request).await {
             Ok(response) => Ok(Exchange::new(response, self.guard)),
             Err(error) if error.is_connect() => Err((ExchangeError::NoConnection, self.guard)),
             Err(_) => Err((ExchangeError::ClosedBeforeAnswer, self.guard)),
@@ -116,17 +132,4 @@ fn client(pool: &Pool) -> Result<reqwest::Client, reqwest::Error> {
         .connect_timeout(pool.spec().connect_timeout)
         .pool_max_idle_per_host(1024)
         .build()
-}
-
-/// The header that carries the account's key in each dialect.
-fn credentials(guard: &PoolGuard, dialect: Dialect) -> Option<(HeaderName, HeaderValue)> {
-    let key = guard.api_key()?.expose_secret();
-    let (name, text) = match dialect {
-        Dialect::Openai => (reqwest::header::AUTHORIZATION, format!("Bearer {key}")),
-        Dialect::Anthropic => (HeaderName::from_static("x-api-key"), key.to_owned()),
-        Dialect::Gemini => (HeaderName::from_static("x-goog-api-key"), key.to_owned()),
-    };
-    let mut value = HeaderValue::from_str(&text).ok()?;
-    value.set_sensitive(true);
-    Some((name, value))
 }

@@ -7,9 +7,12 @@
 mod actor;
 mod breaker;
 mod exchange;
+mod fetch;
+mod lanes;
 mod pool;
 
 pub use actor::{Attempt, ProviderActor, ProviderHandle, Seat};
 pub use breaker::Breaker;
 pub use exchange::{Call, Exchange, ExchangeError};
-pub use pool::{AccountState, AccountView, NoAccount, Outcome, Pool, PoolGuard, ProviderSpec};
+pub use fetch::{Fetch, FetchError, Fetched, Target};
+pub use pool::{AccountState, AccountView, KeyHeader, NoAccount, Outcome, Pool, PoolGuard, ProviderSpec};

@@ -3,14 +3,18 @@
 //! Picks a healthy account that is under its cap and not cooling down, the one with the least in flight.
 //! A guard keeps the count and reports how the attempt went.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use secrecy::SecretString;
+use parking_lot::{Mutex, RwLock};
+use reqwest::Url;
+use reqwest::header::{self, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::breaker::Breaker;
+use super::lanes::{Lane, Lanes};
 use crate::chat::Dialect;
 
 /// A provider as the configuration describes it.
@@ -18,14 +22,18 @@ use crate::chat::Dialect;
 pub struct ProviderSpec {
     /// Its id in the configuration.
     pub id: Arc<str>,
-    /// What it speaks.
-    pub dialect: Dialect,
+    /// What it speaks where it serves text.
+    pub dialect: Option<Dialect>,
+    /// Where an account's key goes.
+    pub key_header: KeyHeader,
     /// Scheme and host, and `/v1` for the OpenAI dialect; no slash at the end.
     pub base_url: String,
     /// One per account.
     pub api_keys: Vec<SecretString>,
     /// Requests at once, per account.
     pub max_in_flight: u32,
+    /// Requests that may wait in line where every account is at its cap; 0 answers them at once that it is busy.
+    pub queue_max: u32,
     /// Until a connection stands.
     pub connect_timeout: Duration,
     /// A stream: until its first event.
@@ -41,11 +49,21 @@ pub struct ProviderSpec {
 pub struct Pool {
     spec: ProviderSpec,
     accounts: Vec<Account>,
+    /// The line before the accounts, where there is one.
+    lanes: Option<Lanes>,
+    /// Addresses by path, parsed once: a provider has a handful of them.
+    urls: RwLock<HashMap<String, Url>>,
     started: Instant,
 }
 
+/// Addresses that are kept: more than any provider has models.
+const URLS_MAX: usize = 256;
+
 #[derive(Debug, Default)]
 struct Account {
+    /// Its key alone and as a bearer token, each where it can stand in a header.
+    key: Option<HeaderValue>,
+    bearer: Option<HeaderValue>,
     in_flight: AtomicU32,
     /// Milliseconds since the pool's start; zero is not cooling.
     cooling_until_millis: AtomicU64,
@@ -120,13 +138,32 @@ pub struct AccountView {
 impl Pool {
     /// A pool with every account healthy.
     pub fn new(spec: ProviderSpec) -> Arc<Self> {
-        let accounts = spec.api_keys.iter().map(|_| Account::default()).collect();
-        Arc::new(Self { spec, accounts, started: Instant::now() })
+        let account = |key: &SecretString| {
+            let key = key.expose_secret();
+            Account { key: sensitive(key), bearer: sensitive(&format!("Bearer {key}")), ..Account::default() }
+        };
+        let accounts: Vec<Account> = spec.api_keys.iter().map(account).collect();
+        let lanes = u32::try_from(accounts.len()).unwrap_or(u32::MAX).saturating_mul(spec.max_in_flight);
+        let lanes = (spec.queue_max > 0).then(|| Lanes::new(lanes, spec.queue_max));
+        Arc::new(Self { spec, accounts, lanes, urls: RwLock::default(), started: Instant::now() })
     }
 
     /// What it was made from.
     pub const fn spec(&self) -> &ProviderSpec {
         &self.spec
+    }
+
+    /// The address of a path at this provider; `None` where the two are none together.
+    pub(super) fn url(&self, path: &str) -> Option<Url> {
+        if let Some(url) = self.urls.read().get(path) {
+            return Some(url.clone());
+        }
+        let url = Url::parse(&format!("{}{path}", self.spec.base_url)).ok()?;
+        let mut urls = self.urls.write();
+        if urls.len() < URLS_MAX {
+            urls.insert(path.to_owned(), url.clone());
+        }
+        Some(url)
     }
 
     /// Takes a place on the best account, leaving out `except`.
@@ -135,6 +172,15 @@ impl Pool {
     /// [`NoAccount`] with the time after which asking again makes sense.
     pub fn pick(self: &Arc<Self>, except: Option<usize>) -> Result<PoolGuard, NoAccount> {
         let now = self.now_millis();
+        if let ([account], None) = (self.accounts.as_slice(), except)
+            && !account.disabled.load(Ordering::Relaxed)
+            && account.cooling_until_millis.load(Ordering::Relaxed) <= now
+            && account.in_flight.load(Ordering::Relaxed) < self.spec.max_in_flight
+        {
+            // The usual case, without a list: a sole account is always asked.
+            account.in_flight.fetch_add(1, Ordering::Relaxed);
+            return Ok(PoolGuard { pool: self.clone(), n: 0, lane: None });
+        }
         let sole = self.enabled().count() == 1;
         let mut candidates: Vec<_> = self
             .enabled()
@@ -147,10 +193,22 @@ impl Pool {
             // A sole account is always asked: nobody else could answer in its place.
             if sole || account.breaker.lock().allows(now) {
                 account.in_flight.fetch_add(1, Ordering::Relaxed);
-                return Ok(PoolGuard { pool: self.clone(), n });
+                return Ok(PoolGuard { pool: self.clone(), n, lane: None });
             }
         }
         Err(self.why_none(except, now))
+    }
+
+    /// As [`Pool::pick`], after waiting in line where every account is at its cap.
+    ///
+    /// # Errors
+    /// As [`Pool::pick`]; a line that is full is [`NoAccount::Cooling`] for as long as it will take by experience.
+    pub async fn pick_in_turn(self: &Arc<Self>, except: Option<usize>) -> Result<PoolGuard, NoAccount> {
+        let Some(lanes) = &self.lanes else { return self.pick(except) };
+        let lane = lanes.enter().await.map_err(|retry_after_millis| NoAccount::Cooling { retry_after_millis })?;
+        let mut guard = self.pick(except)?;
+        guard.lane = Some(lane);
+        Ok(guard)
     }
 
     /// Whether another account than `n` could take an attempt now.
@@ -234,6 +292,8 @@ impl Pool {
 pub struct PoolGuard {
     pool: Arc<Pool>,
     n: usize,
+    /// Its place in line, given to the next when it goes.
+    lane: Option<Lane>,
 }
 
 impl PoolGuard {
@@ -247,9 +307,16 @@ impl PoolGuard {
         &self.pool
     }
 
-    /// The account's key.
-    pub fn api_key(&self) -> Option<&SecretString> {
-        self.pool.spec.api_keys.get(self.n)
+    /// The header that carries the account's key.
+    pub(super) fn credentials(&self, header: KeyHeader) -> Option<(HeaderName, HeaderValue)> {
+        let account = self.pool.accounts.get(self.n)?;
+        let (name, value) = match header {
+            KeyHeader::Bearer => (header::AUTHORIZATION, &account.bearer),
+            KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), &account.key),
+            KeyHeader::XGoogApiKey => (HeaderName::from_static("x-goog-api-key"), &account.key),
+            KeyHeader::XiApiKey => (HeaderName::from_static("xi-api-key"), &account.key),
+        };
+        Some((name, value.clone()?))
     }
 
     /// Notes how the attempt went. To be called once per attempt; a caller who left says nothing.
@@ -294,11 +361,32 @@ impl Pool {
     }
 }
 
+/// In which header an account's key goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyHeader {
+    /// `authorization: Bearer …`.
+    Bearer,
+    /// `x-api-key`.
+    XApiKey,
+    /// `x-goog-api-key`.
+    XGoogApiKey,
+    /// `xi-api-key`.
+    XiApiKey,
+}
+
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
 impl Drop for PoolGuard {
     fn drop(&mut self) {
+        // The account first: whoever is next in line finds it free.
         if let Some(account) = self.pool.accounts.get(self.n) {
             account.in_flight.fetch_sub(1, Ordering::Relaxed);
         }
+        drop(self.lane.take());
     }
 }
 
@@ -310,10 +398,12 @@ mod tests {
         let second = Duration::from_secs(1);
         Pool::new(ProviderSpec {
             id: "test".into(),
-            dialect: Dialect::Openai,
+            dialect: Some(Dialect::Openai),
+            key_header: KeyHeader::Bearer,
             base_url: "http://127.0.0.1:1/v1".to_owned(),
             api_keys: (0..accounts).map(|n| SecretString::from(format!("key-{n}"))).collect(),
             max_in_flight,
+            queue_max: 0,
             connect_timeout: second,
             first_byte_timeout: second,
             answer_timeout: second,

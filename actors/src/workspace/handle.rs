@@ -39,6 +39,7 @@ pub struct WorkspaceHandle(Arc<Inner>);
 
 struct Inner {
     id: WorkspaceId,
+    pseudonym: Arc<str>,
     addr: RwLock<Addr<WorkspaceActor>>,
     waiting: AtomicU32,
     reviving: tokio::sync::Mutex<()>,
@@ -49,6 +50,12 @@ impl std::fmt::Debug for WorkspaceHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("WorkspaceHandle").field(&self.0.id).finish()
     }
+}
+
+fn pseudonym(workspace: WorkspaceId) -> Arc<str> {
+    let digest = blake3::derive_key("LMHaven 2026 end user of a workspace", &workspace.bits().to_be_bytes());
+    let hex: String = blake3::Hash::from_bytes(digest).to_hex().chars().take(32).collect();
+    hex.into()
 }
 
 /// One message that waits.
@@ -65,6 +72,7 @@ impl WorkspaceHandle {
     pub fn new(id: WorkspaceId, addr: Addr<WorkspaceActor>, rebuild: Rebuild) -> Self {
         Self(Arc::new(Inner {
             id,
+            pseudonym: pseudonym(id),
             addr: RwLock::new(addr),
             waiting: AtomicU32::new(0),
             reviving: tokio::sync::Mutex::new(()),
@@ -75,6 +83,11 @@ impl WorkspaceHandle {
     /// The workspace.
     pub fn id(&self) -> WorkspaceId {
         self.0.id
+    }
+
+    /// What providers are told instead of the id: the same for all of a workspace's requests, and nothing else.
+    pub fn pseudonym(&self) -> &Arc<str> {
+        &self.0.pseudonym
     }
 
     /// Messages that wait for it now.

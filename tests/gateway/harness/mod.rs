@@ -149,7 +149,7 @@ fn raise_open_files() {
     setrlimit(Resource::Nofile, limit).unwrap();
 }
 
-/// Three providers, the five text models of the roster, one of another protocol, one of another modality.
+/// Every kind of provider, the whole roster, and one model of an OpenAI-compatible provider.
 fn configuration(simulator: &str, store: &str) -> String {
     format!(
         r#"
@@ -190,6 +190,35 @@ api_keys = ["upstream-sim"]
 first_byte_timeout = "20s"
 answer_timeout = "30s"
 idle_timeout = "20s"
+
+[[providers]]
+id = "ark"
+kind = "ark"
+base_url = "{simulator}"
+api_keys = ["upstream-ark"]
+answer_timeout = "30s"
+
+[[providers]]
+id = "novelai"
+kind = "novelai"
+base_url = "{simulator}"
+api_keys = ["upstream-novelai"]
+answer_timeout = "30s"
+
+[[providers]]
+id = "pixai"
+kind = "pixai"
+base_url = "{simulator}"
+api_keys = ["upstream-pixai"]
+answer_timeout = "60s"
+
+[[providers]]
+id = "elevenlabs"
+kind = "elevenlabs"
+base_url = "{simulator}"
+api_keys = ["upstream-elevenlabs"]
+first_byte_timeout = "20s"
+idle_timeout = "5s"
 {MODELS}"#
     )
 }
@@ -252,4 +281,36 @@ provider = "gemini"
 upstream_model = "gemini-3-pro-image"
 ratio = 38
 list_price = { 1K = "0.134", 2K = "0.134", 4K = "0.24" }
+
+[[models]]
+id = "seedream-5"
+modality = "image"
+provider = "ark"
+upstream_model = "seedream-5-0-260128"
+ratio = 40
+list_price = { 2K = "0.035", 3K = "0.035" }
+
+[[models]]
+id = "novelai-v4"
+modality = "image"
+provider = "novelai"
+upstream_model = "nai-diffusion-4-full"
+ratio = 45
+list_price = { 1K = "0.028", "1.5K" = "0.042" }
+
+[[models]]
+id = "pixai-v4"
+modality = "image"
+provider = "pixai"
+upstream_model = "1983308862240288769"
+ratio = 60
+list_price = { 1K = "0.107", "1.5K" = "0.107" }
+
+[[models]]
+id = "elevenlabs-v3"
+modality = "voice"
+provider = "elevenlabs"
+upstream_model = "eleven_v3"
+ratio = 22
+list_price = { per_minute = "0.08", per_1k_characters = "0.08" }
 "#;

@@ -4,10 +4,11 @@
 //! worker threads of the server share. The lock is held for a few lines and never across an await.
 
 use crate::{
+    books::{Books, Permit},
     cache::PromptCache,
     call::{Call, Ending, Stats, Usage},
-    dialect::Protocol,
-    script::Rule,
+    media::Tasks,
+    script::{Rule, Sought},
 };
 use parking_lot::Mutex;
 use std::{
@@ -26,7 +27,9 @@ pub struct Control(Arc<Desk>);
 struct Desk {
     state: Mutex<State>,
     changed: Notify,
+    stalls_ended: Notify,
     cache: Mutex<PromptCache>,
+    tasks: Mutex<Tasks>,
     responses: AtomicU64,
 }
 
@@ -37,6 +40,7 @@ struct State {
     calls: VecDeque<Call>,
     next_id: u64,
     stats: Stats,
+    books: Books,
 }
 
 struct ScriptedRule {
@@ -57,7 +61,8 @@ impl Control {
         self.0.state.lock().rules.clear();
     }
 
-    /// Forgets rules, calls, counters and cached prompts. Calls still open stay counted as open.
+    /// Forgets rules, calls, counters, charges, balances, tasks and cached prompts. Calls still open stay counted as
+    /// open.
     pub fn reset(&self) {
         let mut state = self.0.state.lock();
         state.rules.clear();
@@ -66,9 +71,16 @@ impl Control {
         let Stats { open, open_streams, .. } = state.stats;
         state.stats =
             Stats { open, open_streams, open_peak: open, open_streams_peak: open_streams, ..Stats::default() };
+        state.books.reset();
         *self.0.cache.lock() = PromptCache::default();
+        *self.0.tasks.lock() = Tasks::default();
         drop(state);
         self.0.changed.notify_waiters();
+    }
+
+    /// Ends the silence of the calls that are silent for ever right now: their answers go on as usual.
+    pub fn end_stalls(&self) {
+        self.0.stalls_ended.notify_waiters();
     }
 
     /// Accepts only these API keys from now on; any key that is not empty when the list is.
@@ -101,6 +113,10 @@ impl Control {
         self.wait_for(|state| state.calls.iter().find(|call| condition(call)).cloned()).await
     }
 
+    pub(crate) async fn wait_for_books<T>(&self, mut look: impl FnMut(&Books) -> Option<T>) -> T {
+        self.wait_for(|state| look(&state.books)).await
+    }
+
     async fn wait_for<T>(&self, mut look: impl FnMut(&State) -> Option<T>) -> T {
         loop {
             // Enlisted before the look, so that no change can fall between the look and the wait.
@@ -124,7 +140,9 @@ impl Control {
         Self(Arc::new(Desk {
             state: Mutex::new(state),
             changed: Notify::new(),
+            stalls_ended: Notify::new(),
             cache: Mutex::default(),
+            tasks: Mutex::default(),
             responses: AtomicU64::new(0),
         }))
     }
@@ -134,6 +152,11 @@ impl Control {
         self.0.responses.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// Waits until a silence without a time is ended.
+    pub(crate) async fn stalls_ended(&self) {
+        self.0.stalls_ended.notified().await;
+    }
+
     pub(crate) fn accepts(&self, key: &str) -> bool {
         let state = self.0.state.lock();
         !key.is_empty() && (state.keys.is_empty() || state.keys.iter().any(|own| own == key))
@@ -141,6 +164,16 @@ impl Control {
 
     pub(crate) fn with_cache<T>(&self, work: impl FnOnce(&mut PromptCache) -> T) -> T {
         work(&mut self.0.cache.lock())
+    }
+
+    pub(crate) fn with_tasks<T>(&self, work: impl FnOnce(&mut Tasks) -> T) -> T {
+        work(&mut self.0.tasks.lock())
+    }
+
+    pub(crate) fn with_books<T>(&self, work: impl FnOnce(&mut Books) -> T) -> T {
+        let answer = work(&mut self.0.state.lock().books);
+        self.0.changed.notify_waiters();
+        answer
     }
 
     /// Notes a call and answers its open record.
@@ -167,22 +200,16 @@ impl Control {
         state.calls.push_back(call);
         drop(state);
         self.0.changed.notify_waiters();
-        OpenCall { control: self.clone(), id, streamed, ended: false, usage: None, events: 0 }
+        OpenCall { control: self.clone(), id, streamed, ended: false, usage: None, events: 0, permit: None }
     }
 
     /// The rule for a call, which counts as used once.
-    pub(crate) fn take_rule(
-        &self,
-        protocol: Protocol,
-        model: Option<&str>,
-        key: Option<&str>,
-        body: &str,
-    ) -> Option<Arc<Rule>> {
+    pub(crate) fn take_rule(&self, call: &Sought<'_>) -> Option<Arc<Rule>> {
         let mut state = self.0.state.lock();
         for scripted in &mut state.rules {
             let last = scripted.rule.times.map(|times| scripted.rule.skip.saturating_add(times));
             let is_used_up = last.is_some_and(|last| scripted.seen >= last);
-            if is_used_up || !scripted.rule.matches(protocol, model, key, body) {
+            if is_used_up || !scripted.rule.matches(call) {
                 continue;
             }
             scripted.seen += 1;
@@ -212,9 +239,19 @@ pub(crate) struct OpenCall {
     ended: bool,
     usage: Option<Usage>,
     events: u64,
+    permit: Option<Permit>,
 }
 
 impl OpenCall {
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Keeps a permit until the call ends.
+    pub(crate) fn hold(&mut self, permit: Option<Permit>) {
+        self.permit = permit;
+    }
+
     pub(crate) fn answered(&self, status: u16) {
         self.control.change(self.id, |stats, call| {
             *stats.by_status.entry(status).or_default() += 1;
@@ -222,6 +259,10 @@ impl OpenCall {
                 call.status = Some(status);
             }
         });
+    }
+
+    pub(crate) const fn control(&self) -> &Control {
+        &self.control
     }
 
     /// Notes an event handed to the connection, and what the call costs with it.
@@ -241,6 +282,8 @@ impl OpenCall {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        // Before the end is known: whoever waits for the end finds the place free.
+        self.permit = None;
         let (usage, streamed) = (self.usage, self.streamed);
         self.control.change(self.id, |stats, call| {
             stats.open = stats.open.saturating_sub(1);

@@ -32,7 +32,21 @@ pub(crate) enum Step {
     Cut,
 }
 
-/// What a plan is made from besides the frames.
+/// What is sent as one event: a frame of text, or a part of any other body.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub(crate) bytes: Bytes,
+    /// What the call has cost with it.
+    pub(crate) usage: Usage,
+}
+
+impl From<Frame> for Piece {
+    fn from(Frame { text, usage }: Frame) -> Self {
+        Self { bytes: text.into(), usage }
+    }
+}
+
+/// What a plan is made from besides the pieces.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Manner {
     pub(crate) fault: Option<Fault>,
@@ -56,21 +70,23 @@ pub(crate) fn concerns_body(fault: &Fault) -> bool {
         Fault::HangBeforeHeaders { .. }
         | Fault::ResetBeforeHeaders
         | Fault::CloseBeforeHeaders
+        | Fault::ResetAfterCharge
+        | Fault::HangAfterCharge { .. }
         | Fault::Html
         | Fault::ErrorEvent { .. } => false,
     }
 }
 
-/// The steps that send the frames in this manner.
-pub(crate) fn plan(frames: Vec<Frame>, manner: &Manner) -> VecDeque<Step> {
-    let mut steps = VecDeque::with_capacity(frames.len() + 2);
+/// The steps that send the pieces in this manner.
+pub(crate) fn plan(pieces: Vec<Piece>, manner: &Manner) -> VecDeque<Step> {
+    let mut steps = VecDeque::with_capacity(pieces.len() + 2);
     if let Some(Fault::HangAfterHeaders { ms }) = manner.fault {
         steps.push_back(Step::Pause(ms.map(Duration::from_millis)));
     }
     let mut charged = Usage::default();
     let mut sent = 0;
     let mut gaps = manner.gaps.iter();
-    for frame in frames {
+    for Piece { bytes, usage } in pieces {
         if break_off(&mut steps, manner, sent, charged) {
             return coalesced(steps, manner);
         }
@@ -78,10 +94,10 @@ pub(crate) fn plan(frames: Vec<Frame>, manner: &Manner) -> VecDeque<Step> {
             steps.push_back(Step::Pause(Some(*gap)));
         }
         sent += 1;
-        charged = frame.usage;
+        charged = usage;
         let is_malformed = matches!(manner.fault, Some(Fault::Malformed { event }) if event == sent);
-        let text = if is_malformed { without_last_brace(&frame.text) } else { frame.text };
-        send(&mut steps, text, manner, charged);
+        let bytes = if is_malformed { without_last_brace(&String::from_utf8_lossy(&bytes)).into() } else { bytes };
+        send(&mut steps, bytes, manner, charged);
     }
     break_off(&mut steps, manner, sent, charged);
     coalesced(steps, manner)
@@ -95,7 +111,7 @@ fn break_off(steps: &mut VecDeque<Step>, manner: &Manner, sent: u64, charged: Us
         Fault::Close { after } if *after == sent => Step::Close,
         Fault::Cut { after } if *after == sent => Step::Cut,
         Fault::ErrorEvent { after, .. } if *after == sent => {
-            send(steps, manner.error_frame.clone(), manner, charged);
+            send(steps, manner.error_frame.clone().into(), manner, charged);
             Step::Cut
         }
         Fault::Stall { after, ms } if *after == sent => {
@@ -110,8 +126,8 @@ fn break_off(steps: &mut VecDeque<Step>, manner: &Manner, sent: u64, charged: Us
     true
 }
 
-fn send(steps: &mut VecDeque<Step>, text: String, manner: &Manner, usage: Usage) {
-    let bytes = Bytes::from(if manner.crlf { text.replace('\n', "\r\n") } else { text });
+fn send(steps: &mut VecDeque<Step>, bytes: Bytes, manner: &Manner, usage: Usage) {
+    let bytes = if manner.crlf { String::from_utf8_lossy(&bytes).replace('\n', "\r\n").into() } else { bytes };
     let Some(length) = manner.wire.split.filter(|length| *length > 0 && *length < bytes.len()) else {
         return steps.push_back(Step::Send { bytes, charged: Some(usage) });
     };
@@ -179,7 +195,7 @@ impl Delivery {
                     }
                 }
                 Step::Pause(time) => {
-                    if self.socket.pause(time).await.is_err() {
+                    if self.socket.pause(time, self.call.control()).await.is_err() {
                         self.call.end(Ending::HungUp);
                         return Some((Err(io::ErrorKind::ConnectionAborted.into()), None));
                     }
@@ -210,8 +226,8 @@ impl Delivery {
 mod tests {
     use super::*;
 
-    fn frames(texts: &[&str]) -> Vec<Frame> {
-        texts.iter().map(|text| Frame { text: (*text).to_owned(), usage: Usage::default() }).collect()
+    fn frames(texts: &[&str]) -> Vec<Piece> {
+        texts.iter().map(|text| Piece { bytes: (*text).to_owned().into(), usage: Usage::default() }).collect()
     }
 
     fn sent(steps: &VecDeque<Step>) -> Vec<String> {

@@ -15,16 +15,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The protocols spoken, all on one port.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Protocol {
     /// `/v1/messages`
     Anthropic,
-    /// `/v1beta/models/…`
+    /// `/v1beta/models/…`, for text and for images
     Gemini,
     /// `/v1/chat/completions`
     OpenAi,
+    /// `/api/v3/images/generations`: Seedream
+    Ark,
+    /// `/ai/generate-image`
+    NovelAi,
+    /// `/v2/image/create` and the polls
+    PixAi,
+    /// `/v1/text-to-speech/…`
+    ElevenLabs,
 }
 
 /// What a protocol must be able to do.

@@ -11,7 +11,7 @@ use crate::{
     control::{Control, OpenCall},
     dialect::{CacheAsk, Dialect, Protocol, Refusal, Reply, Request},
     respond::{Form, Prepared, drawn},
-    script::{Fault, Rule, Status},
+    script::{Fault, Rule, Sought, Status},
     server::Latency,
     socket::{HungUp, Socket},
 };
@@ -35,7 +35,7 @@ pub(crate) struct Target {
 }
 
 /// Why a call gets no answer.
-enum Failure {
+pub(crate) enum Failure {
     Refused(Refusal),
     HungUp,
     /// The socket is broken already; whatever is answered goes nowhere.
@@ -109,7 +109,14 @@ pub(crate) async fn serve(
         usage: None,
     });
     let text = String::from_utf8_lossy(body);
-    let rule = shared.control.take_rule(dialect.protocol(), model.as_deref(), key.as_deref(), &text);
+    let rule = shared.control.take_rule(&Sought {
+        protocol: dialect.protocol(),
+        model: model.as_deref(),
+        key: key.as_deref(),
+        path: http.path(),
+        text: &text,
+        is_generation: true,
+    });
     let exchange = Exchange {
         dialect,
         shared,
@@ -137,7 +144,13 @@ impl Exchange<'_> {
         checked: impl FnOnce() -> Result<(), Refusal>,
     ) -> HttpResponse {
         match self.attempt(request, &mut call, checked).await {
-            Ok(prepared) => self.deliver(prepared, call),
+            Ok(prepared) => {
+                let usage = prepared.usage();
+                if lose_reply(self.rule.fault.as_ref(), &self.socket, &mut call, usage).await {
+                    return HttpResponse::ServiceUnavailable().force_close().finish();
+                }
+                self.deliver(prepared, call)
+            }
             Err(Failure::Refused(refusal)) => {
                 call.answered(refusal.status);
                 call.end(Ending::Refused);
@@ -164,9 +177,9 @@ impl Exchange<'_> {
         let Latency { first_byte, jitter, .. } = self.shared.latency;
         let wait = first_byte + Duration::from_millis(self.rule.delay_ms) + drawn(jitter, &mut rng);
         if !wait.is_zero() {
-            self.socket.pause(Some(wait)).await?;
+            self.socket.pause(Some(wait), &self.shared.control).await?;
         }
-        self.break_before_headers().await?;
+        break_before_headers(self.rule.fault.as_ref(), &self.socket, &self.shared.control).await?;
         if let Some(status) = &self.rule.status {
             return Err(self.scripted(status).into());
         }
@@ -209,21 +222,6 @@ impl Exchange<'_> {
         Ok(Prepared::Whole(self.dialect.whole(&reply), answer.usage))
     }
 
-    async fn break_before_headers(&self) -> Result<(), Failure> {
-        match &self.rule.fault {
-            Some(Fault::HangBeforeHeaders { ms }) => Ok(self.socket.pause(ms.map(Duration::from_millis)).await?),
-            Some(Fault::ResetBeforeHeaders) => {
-                self.socket.reset();
-                Err(Failure::Broken)
-            }
-            Some(Fault::CloseBeforeHeaders) => {
-                self.socket.close();
-                Err(Failure::Broken)
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn scripted(&self, status: &Status) -> Refusal {
         let mut refusal = self.dialect.scripted(status);
         if let Some(message) = &status.message {
@@ -247,12 +245,53 @@ impl Exchange<'_> {
     }
 }
 
+/// The faults that strike before the request is looked at.
+pub(crate) async fn break_before_headers(
+    fault: Option<&Fault>,
+    socket: &Socket,
+    control: &Control,
+) -> Result<(), Failure> {
+    match fault {
+        Some(Fault::HangBeforeHeaders { ms }) => Ok(socket.pause(ms.map(Duration::from_millis), control).await?),
+        Some(Fault::ResetBeforeHeaders) => {
+            socket.reset();
+            Err(Failure::Broken)
+        }
+        Some(Fault::CloseBeforeHeaders) => {
+            socket.close();
+            Err(Failure::Broken)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The faults that strike when the call is charged and its answer ready. Answers whether the call is over with it.
+pub(crate) async fn lose_reply(fault: Option<&Fault>, socket: &Socket, call: &mut OpenCall, usage: Usage) -> bool {
+    match fault {
+        Some(Fault::ResetAfterCharge) => {
+            call.sent(usage);
+            call.end(Ending::Cut);
+            socket.reset();
+            true
+        }
+        Some(Fault::HangAfterCharge { ms }) => {
+            let is_left = socket.pause(ms.map(Duration::from_millis), call.control()).await.is_err();
+            if is_left {
+                call.sent(usage);
+                call.end(Ending::HungUp);
+            }
+            is_left
+        }
+        _ => false,
+    }
+}
+
 impl dyn Dialect + '_ {
     fn overloaded(&self) -> Refusal {
         let code = match self.protocol() {
             Protocol::Anthropic => 529,
             Protocol::Gemini => 503,
-            Protocol::OpenAi => 500,
+            _ => 500,
         };
         self.scripted(&Status { code, ..Status::default() })
     }

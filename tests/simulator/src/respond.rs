@@ -18,13 +18,23 @@ use actix_web::{
 use serde_json::Value;
 use std::time::Duration;
 
-const EDGE_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Error 502 (Server Error)!!1</title></head><body><h1>502. \
+pub(crate) const EDGE_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Error 502 (Server Error)!!1</title></head><body><h1>502. \
                          That’s an error.</h1></body></html>\n";
 
 /// An answer ready to be sent.
 pub(crate) enum Prepared {
     Whole(Value, Usage),
     Frames(Vec<Frame>, Form),
+}
+
+impl Prepared {
+    /// What the whole answer costs.
+    pub(crate) fn usage(&self) -> Usage {
+        match self {
+            Self::Whole(_, usage) => *usage,
+            Self::Frames(frames, _) => frames.last().map(|frame| frame.usage).unwrap_or_default(),
+        }
+    }
 }
 
 /// What the body looks like.
@@ -72,7 +82,7 @@ impl Exchange<'_> {
             Prepared::Frames(frames, form) => (frames, form),
         };
         let manner = self.manner(&frames, form);
-        let steps = deliver::plan(frames, &manner);
+        let steps = deliver::plan(frames.into_iter().map(Into::into).collect(), &manner);
         match form {
             Form::Events => {
                 response.content_type("text/event-stream; charset=utf-8");

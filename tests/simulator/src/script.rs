@@ -1,10 +1,15 @@
 //! The script: rules that change what the simulator answers, from Rust or as JSON on `POST /__script`.
 //!
-//! A rule says which calls it is for (`model`, `marker`, `protocol`, `key`, `times`, `skip`) and what happens to
-//! them: an error `status`, a `fault` of the connection, other `answer`s, another `wire` form, and delays. The first
-//! rule in the order of arrival that matches and is not used up takes the call.
+//! A rule says which calls it is for (`model`, `marker`, `protocol`, `key`, `path`, `times`, `skip`) and what happens
+//! to them: an error `status`, a `fault` of the connection, other `answer`s, another `wire` form, and delays. The first
+//! rule in the order of arrival that matches and is not used up takes the call. What only media have stands under
+//! `media` and under the name of the protocol.
 
-use crate::{call::Usage, dialect::Protocol};
+use crate::{
+    call::Usage,
+    dialect::Protocol,
+    media::{ArkChange, ElevenLabsChange, GeminiImageChange, MediaChange, NovelAiChange, PixAiChange},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -21,6 +26,9 @@ pub struct Rule {
     pub protocol: Option<Protocol>,
     /// Only calls that used this API key.
     pub key: Option<String>,
+    /// Only calls whose path contains this string. A rule without it is for generations alone: polls, downloads and
+    /// balances are met only by a rule that names their path.
+    pub path: Option<String>,
     /// How many calls the rule is for; all when missing.
     pub times: Option<u64>,
     /// How many matching calls pass untouched before the rule begins.
@@ -39,6 +47,18 @@ pub struct Rule {
     pub gap_ms: u64,
     /// Headers added to the response, or changed in it.
     pub headers: BTreeMap<String, String>,
+    /// Changes to any picture or sound.
+    pub media: MediaChange,
+    /// Changes to an answer of Ark.
+    pub ark: ArkChange,
+    /// Changes to an answer of `NovelAI`.
+    pub novelai: NovelAiChange,
+    /// Changes to a task of `PixAI`.
+    pub pixai: PixAiChange,
+    /// Changes to a picture of Gemini.
+    pub gemini_image: GeminiImageChange,
+    /// Changes to an answer of `ElevenLabs`.
+    pub elevenlabs: ElevenLabsChange,
 }
 
 /// An error answer. The provider's own error type, wording and shape are used where a field is missing.
@@ -88,6 +108,14 @@ pub enum Fault {
     ResetBeforeHeaders,
     /// Orderly TCP close before any byte of the response.
     CloseBeforeHeaders,
+    /// The call is accepted, done and charged; then TCP reset before any byte of the response.
+    ResetAfterCharge,
+    /// The call is accepted, done and charged; then nothing is sent, for so long or until the client hangs up.
+    HangAfterCharge {
+        /// How long; for ever when missing.
+        #[serde(default)]
+        ms: Option<u64>,
+    },
     /// TCP reset after so many events.
     Reset {
         /// Events sent before.
@@ -239,6 +267,20 @@ impl Rule {
         self
     }
 
+    /// Only calls whose path contains this string, polls and downloads too.
+    #[must_use]
+    pub fn path(mut self, path: &str) -> Self {
+        self.path = Some(path.to_owned());
+        self
+    }
+
+    /// Takes so long from the acceptance of a picture or sound to its answer.
+    #[must_use]
+    pub fn generate_ms(mut self, ms: u64) -> Self {
+        self.media.generate_ms = ms;
+        self
+    }
+
     /// Answers with exactly this text.
     #[must_use]
     pub fn text(mut self, text: &str) -> Self {
@@ -254,12 +296,26 @@ impl Rule {
     }
 
     /// Whether the rule is for a call of this kind, used up or not.
-    pub(crate) fn matches(&self, protocol: Protocol, model: Option<&str>, key: Option<&str>, body: &str) -> bool {
-        self.protocol.is_none_or(|wanted| wanted == protocol)
-            && self.model.as_deref().is_none_or(|wanted| Some(wanted) == model)
-            && self.key.as_deref().is_none_or(|wanted| Some(wanted) == key)
-            && self.marker.as_deref().is_none_or(|wanted| body.contains(wanted))
+    pub(crate) fn matches(&self, call: &Sought<'_>) -> bool {
+        self.protocol.is_none_or(|wanted| wanted == call.protocol)
+            && self.model.as_deref().is_none_or(|wanted| Some(wanted) == call.model)
+            && self.key.as_deref().is_none_or(|wanted| Some(wanted) == call.key)
+            && self.marker.as_deref().is_none_or(|wanted| call.text.contains(wanted))
+            && self.path.as_deref().map_or(call.is_generation, |wanted| call.path.contains(wanted))
     }
+}
+
+/// A call for which a rule is sought.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sought<'a> {
+    pub(crate) protocol: Protocol,
+    pub(crate) model: Option<&'a str>,
+    pub(crate) key: Option<&'a str>,
+    pub(crate) path: &'a str,
+    /// Where markers are looked for: the body, or the query where there is none.
+    pub(crate) text: &'a str,
+    /// Whether it asks for something new, and so for money.
+    pub(crate) is_generation: bool,
 }
 
 #[cfg(test)]
@@ -274,7 +330,18 @@ mod tests {
         }))
         .unwrap();
         assert!(matches!(rule.fault, Some(Fault::Reset { after: 3 })));
-        assert!(rule.matches(Protocol::OpenAi, None, None, "…M1…") && !rule.matches(Protocol::OpenAi, None, None, ""));
+        let call = Sought {
+            protocol: Protocol::OpenAi,
+            model: None,
+            key: None,
+            path: "/v1/chat/completions",
+            text: "…M1…",
+            is_generation: true,
+        };
+        assert!(rule.matches(&call) && !rule.matches(&Sought { text: "", ..call }));
+        // A poll is met only by a rule that names its path.
+        let poll = Sought { path: "/v1/task/1", text: "M1", is_generation: false, ..call };
+        assert!(!rule.matches(&poll) && Rule { path: Some("/task/".to_owned()), ..rule }.matches(&poll));
         assert!(serde_json::from_value::<Rule>(json!({"falt": {}})).is_err());
         assert!(serde_json::from_value::<Rule>(json!({"fault": {"kind": "hang_before_headers"}})).is_ok());
     }

@@ -2,11 +2,13 @@
 
 use crate::{
     anthropic::Anthropic,
+    books::{Balance, Charge},
     call::{Call, Stats},
     control::Control,
     dialect::Dialect,
     exchange::{self, Shared},
     gemini::Gemini,
+    media,
     openai::{self, OpenAi},
     script::Rule,
     socket::Socket,
@@ -60,16 +62,21 @@ pub struct Latency {
     pub gap: Duration,
     /// At most added to each wait.
     pub jitter: Duration,
+    /// From the acceptance of a picture or sound to its answer.
+    pub generation: Duration,
 }
 
 impl Latency {
     /// As fast as the machine allows, for tests.
-    pub const NONE: Self = Self { first_byte: Duration::ZERO, gap: Duration::ZERO, jitter: Duration::ZERO };
+    pub const NONE: Self =
+        Self { first_byte: Duration::ZERO, gap: Duration::ZERO, jitter: Duration::ZERO, generation: Duration::ZERO };
     /// About as a fast model answers, for demonstrations.
     pub const REALISTIC: Self = Self {
         first_byte: Duration::from_millis(250),
         gap: Duration::from_millis(20),
         jitter: Duration::from_millis(15),
+        // Shorter than in truth: nobody wants to watch a demonstration for a minute.
+        generation: Duration::from_millis(1500),
     };
 }
 
@@ -151,7 +158,9 @@ fn routes(config: &mut web::ServiceConfig) {
         .app_data(PayloadConfig::new(BODY_BYTES_MAX))
         .route("/v1/messages", web::post().to(messages))
         .route("/v1/messages/count_tokens", web::post().to(count_tokens))
+        .configure(media::routes)
         .route("/v1beta/models/{model}:{operation}", web::post().to(gemini))
+        .route("/v1/models/{model}:{operation}", web::post().to(gemini_v1))
         .route("/v1/chat/completions", web::post().to(chat_completions))
         .route("/v1/models", web::get().to(models))
         .route("/v1/models/{model}", web::get().to(model))
@@ -160,6 +169,9 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/__reset", web::post().to(reset))
         .route("/__stats", web::get().to(stats))
         .route("/__calls", web::get().to(calls))
+        .route("/__charges", web::get().to(charges))
+        .route("/__balances", web::get().to(balances))
+        .route("/__balances", web::post().to(set_balances))
         .default_service(web::to(|| async {
             HttpResponse::NotFound().json(json!({"error": {"message": "Not Found"}}))
         }));
@@ -181,6 +193,9 @@ async fn gemini(
     shared: Data<Shared>,
 ) -> HttpResponse {
     let (model, operation) = path.into_inner();
+    if media::makes_pictures(&model, &operation) {
+        return media::gemini_image(&request, &body, &shared).await;
+    }
     let (streams, counts_only) = match operation.as_str() {
         "generateContent" => (false, false),
         "streamGenerateContent" => (true, false),
@@ -189,6 +204,21 @@ async fn gemini(
     };
     let target = exchange::Target { model: Some(model), streams, counts_only };
     exchange::serve(&Gemini, target, &request, &body, &shared).await
+}
+
+/// The text models are previews, which the first version does not know.
+async fn gemini_v1(
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    body: Bytes,
+    shared: Data<Shared>,
+) -> HttpResponse {
+    let (model, operation) = path.into_inner();
+    if media::makes_pictures(&model, &operation) {
+        return media::gemini_image(&request, &body, &shared).await;
+    }
+    let message = format!("models/{model} is not found for API version v1, or is not supported for {operation}.");
+    HttpResponse::NotFound().json(json!({"error": {"code": 404, "message": message, "status": "NOT_FOUND"}}))
 }
 
 async fn chat_completions(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> HttpResponse {
@@ -251,4 +281,19 @@ async fn stats(shared: Data<Shared>) -> web::Json<Stats> {
 
 async fn calls(shared: Data<Shared>) -> web::Json<Vec<Call>> {
     web::Json(shared.control.calls())
+}
+
+async fn charges(shared: Data<Shared>) -> web::Json<Vec<Charge>> {
+    web::Json(shared.control.charges())
+}
+
+async fn balances(shared: Data<Shared>) -> web::Json<Vec<Balance>> {
+    web::Json(shared.control.balances())
+}
+
+async fn set_balances(balances: web::Json<Vec<Balance>>, shared: Data<Shared>) -> HttpResponse {
+    for Balance { protocol, key, units } in balances.into_inner() {
+        shared.control.set_balance(protocol, &key, units);
+    }
+    HttpResponse::NoContent().finish()
 }

@@ -8,6 +8,7 @@
 //! (`connect` to no address disconnects a TCP socket), and the bytes already received can still be read before the
 //! error; [`Socket::close`] sends FIN.
 
+use crate::control::Control;
 use rustix::net::{Shutdown, connect_unspec, shutdown, sockopt::set_socket_linger};
 use std::{
     cell::RefCell,
@@ -46,12 +47,12 @@ impl Socket {
         Self(Rc::new(RefCell::new(Duplicate::Missing)))
     }
 
-    /// Waits so long, for ever with `None`, unless the client hangs up before.
-    pub(crate) async fn pause(&self, time: Option<Duration>) -> Result<(), HungUp> {
+    /// Waits so long, with `None` until a test ends all stalls, unless the client hangs up before.
+    pub(crate) async fn pause(&self, time: Option<Duration>, control: &Control) -> Result<(), HungUp> {
         let over = async {
             match time {
                 Some(time) => tokio::time::sleep(time).await,
-                None => std::future::pending().await,
+                None => control.stalls_ended().await,
             }
         };
         tokio::select! {

@@ -33,7 +33,7 @@ pub use image::read_image_request;
 pub use passthrough::ChunkRelay;
 pub use plain::render_answer;
 pub use render::render;
-pub use request::{Body, Forwardable, json_depth};
+pub use request::{Body, Forwardable, json_depth, read_speech};
 
 /// Where an OpenAI-compatible provider takes chat requests, below a base URL that ends in `/v1`.
 pub const ENDPOINT: &str = "/chat/completions";

@@ -1,12 +1,14 @@
-//! The embedded ledger on sled, made durable by us.
+//! The embedded ledger: sled for reading, and a mirror of plain files that makes it durable.
 //!
 //! sled's `flush` writes to the page cache of the kernel and stops there: in a model of power cuts it lost or
-//! broke every store. So an append is: write the groups, `flush`, then `fdatasync` on the database file, and only
-//! then is a record committed and visible to readers. No failed sync is ever repeated, since the kernel forgets
-//! what it could not write: whatever fails after the first byte was written is [`LedgerError::Unknown`], this
-//! ledger takes no more records, and the journal ends the process.
+//! broke every store. So an append writes one frame to the mirror and syncs it, and only then puts the same values
+//! into sled, where readers find them; a start completes sled from the mirror. That is cheaper, too: a flush of sled
+//! for every commit wakes all of its threads. No failed sync is ever repeated, since the kernel forgets what it could
+//! not write: whatever fails after the first byte was written is [`LedgerError::Unknown`], this ledger takes no more
+//! records, and the journal ends the process.
 
 mod group;
+mod mirror;
 mod open;
 #[cfg(test)]
 mod power;
@@ -16,32 +18,37 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ::sled::{Batch, Db, Tree};
+use ::sled::{Db, Tree};
 use parking_lot::{Mutex, RwLock};
 
 pub use self::open::OpenError;
 
+use self::mirror::Mirror;
 use self::read::{Reader, visit_groups};
 use super::index::{Index, Judge, ReadEntries, Verdict};
 use super::{Appended, Claim, Ledger, LedgerError, Position, Record};
 use crate::domain::entry::{Entry, TxId};
 use crate::domain::ids::WorkspaceId;
 
-/// Brings what was written to the database file to the disk.
+/// Brings what was written to a file to the disk.
 pub type SyncFile = Box<dyn Fn(&File) -> io::Result<()> + Send + Sync>;
 
 /// A ledger in a directory, owned by one process.
 pub struct SledLedger {
     db: Db,
     journal: Tree,
-    file: File,
-    sync: SyncFile,
     /// Locked for a whole append; readers take `index` alone. `None` where it was opened for reading.
-    judge: Option<Mutex<Judge>>,
+    writer: Option<Mutex<Writer>>,
     index: RwLock<Index>,
     epoch: u64,
+}
+
+/// What an append needs.
+struct Writer {
+    judge: Judge,
+    mirror: Mirror,
 }
 
 impl fmt::Debug for SledLedger {
@@ -59,12 +66,13 @@ impl SledLedger {
         Self::open_with_sync(path, Box::new(File::sync_data))
     }
 
-    /// As [`SledLedger::open`], with the sync of the database file replaced: for tests of the order of steps.
+    /// As [`SledLedger::open`], with the sync of a commit replaced: for tests of the order of steps.
     ///
     /// # Errors
     /// [`OpenError`].
     pub fn open_with_sync(path: &Path, sync: SyncFile) -> Result<Self, OpenError> {
-        Self::read_all(path, open::for_writing(path)?, sync, true)
+        let (opened, mirror) = open::for_writing(path, sync)?;
+        Self::read_all(path, opened, Some(mirror))
     }
 
     /// Opens a store that is there, for reading: it takes no records and begins no epoch.
@@ -72,39 +80,34 @@ impl SledLedger {
     /// # Errors
     /// [`OpenError`].
     pub fn open_for_reading(path: &Path) -> Result<Self, OpenError> {
-        Self::read_all(path, open::for_reading(path)?, Box::new(File::sync_data), false)
+        Self::read_all(path, open::for_reading(path)?, None)
     }
 
-    fn read_all(path: &Path, opened: open::Opened, sync: SyncFile, writable: bool) -> Result<Self, OpenError> {
-        let open::Opened { db, journal, file, epoch } = opened;
+    fn read_all(path: &Path, opened: open::Opened, mirror: Option<Mirror>) -> Result<Self, OpenError> {
+        let open::Opened { db, journal, epoch } = opened;
         let (mut judge, mut index) = (Judge::default(), Index::default());
         visit_groups(&journal, 0, u64::MAX, &mut |_, record| {
-            if writable {
+            if mirror.is_some() {
                 judge.note_committed(&record);
             }
             index.add(&record);
             ControlFlow::Continue(())
         })
         .map_err(|cause| OpenError::Corrupt { path: path.to_owned(), cause: Box::new(cause) })?;
-        let judge = writable.then(|| Mutex::new(judge));
-        Ok(Self { db, journal, file, sync, judge, index: RwLock::new(index), epoch })
+        let writer = mirror.map(|mirror| Mutex::new(Writer { judge, mirror }));
+        Ok(Self { db, journal, writer, index: RwLock::new(index), epoch })
     }
 
-    /// Writes groups so that they survive a power cut.
-    fn write(&self, mut pairs: Vec<group::Pair>) -> Result<(), LedgerError> {
-        // One value is atomic by itself; several need a batch, which costs more.
-        let written = if pairs.len() > 1 {
-            let mut batch = Batch::default();
-            for (key, value) in pairs {
-                batch.insert(key, value);
-            }
-            self.journal.apply_batch(batch)
-        } else {
-            pairs.pop().map_or(Ok(()), |(key, value)| self.journal.insert(key, value).map(|_| ()))
-        };
-        written.and_then(|()| self.db.flush()).map_err(LedgerError::unknown)?;
-        (self.sync)(&self.file).map_err(LedgerError::unknown)
+    /// Puts committed values where readers find them. Not as a batch: sled writes each to its log at once, and what a
+    /// crash leaves half-done the next start completes.
+    fn show(&self, pairs: Vec<group::Pair>) -> ::sled::Result<()> {
+        pairs.into_iter().try_for_each(|(key, value)| self.journal.insert(key, value).map(|_| ()))
     }
+}
+
+/// Where the mirror of the store in this directory is.
+fn mirror_folder(path: &Path) -> PathBuf {
+    path.join("mirror")
 }
 
 impl Ledger for SledLedger {
@@ -113,8 +116,9 @@ impl Ledger for SledLedger {
     }
 
     fn append(&self, batch: &[Record]) -> Result<Vec<Appended>, LedgerError> {
-        let judge = self.judge.as_ref().ok_or_else(|| LedgerError::fatal("the store was opened for reading"))?;
-        let mut judge = judge.lock();
+        let writer = self.writer.as_ref().ok_or_else(|| LedgerError::fatal("the store was opened for reading"))?;
+        let mut writer = writer.lock();
+        let Writer { judge, mirror } = &mut *writer;
         judge.begin()?;
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut reader = Reader::new(&self.journal, &self.index);
@@ -130,7 +134,8 @@ impl Ledger for SledLedger {
         }
         let pairs = packer.finish();
         if !pairs.is_empty() {
-            self.write(pairs)?;
+            mirror.append(&pairs).map_err(LedgerError::unknown)?;
+            self.show(pairs).map_err(LedgerError::unknown)?;
         }
         let mut index = self.index.write();
         for (record, _) in batch.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Appended::Committed) {
@@ -161,6 +166,7 @@ impl Ledger for SledLedger {
     }
 
     fn disk_bytes(&self) -> u64 {
-        self.db.size_on_disk().unwrap_or(0)
+        let mirror = self.writer.as_ref().map_or(0, |writer| writer.lock().mirror.bytes());
+        self.db.size_on_disk().unwrap_or(0).saturating_add(mirror)
     }
 }

@@ -1,5 +1,5 @@
-//! Power cuts, modelled: at each sync of the database file a copy of it is taken, and that copy is what a cut
-//! right after leaves. Whatever was acknowledged by then has to be in it.
+//! Power cuts, modelled: at each sync of the mirror a copy of it is taken, and that copy is what a cut right after
+//! leaves, with or without a database beside it. Whatever was acknowledged by then has to be in it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,10 +18,10 @@ fn open(path: &Path, hook: impl Fn() -> io::Result<()> + Send + Sync + 'static) 
     SledLedger::open_with_sync(path, Box::new(sync)).unwrap()
 }
 
-/// The store as a power cut leaves it: the database file as it was synced, and the files that the start synced.
+/// The mirror as a power cut leaves it, beside the database as it is on the disk at that time.
 fn image(store: &Path, into: &Path) {
-    fs::create_dir_all(into).unwrap();
-    for name in ["db", "conf"] {
+    fs::create_dir_all(mirror_folder(into)).unwrap();
+    for name in ["db", "conf", "mirror/00000000.seg"] {
         fs::copy(store.join(name), into.join(name)).unwrap();
     }
 }
@@ -51,10 +51,68 @@ fn whatever_was_acknowledged_survives_a_power_cut_after_its_sync() {
     assert_eq!(expected, (1..=25).collect::<Vec<_>>(), "each commit syncs once, before it is acknowledged");
     drop(ledger);
     for (syncs, head) in acknowledged {
-        let cut = SledLedger::open(&images.join((syncs - 1).to_string())).unwrap();
-        assert!(cut.head().0 >= head, "cut after sync {syncs}: {} of {head} records", cut.head());
-        assert_eq!(cut.claim(workspace(1)).unwrap().head, syncs as u64);
+        let image = images.join((syncs - 1).to_string());
+        let check = |path: &Path| {
+            let cut = SledLedger::open(path).unwrap();
+            assert!(cut.head().0 >= head, "cut after sync {syncs}: {} of {head} records", cut.head());
+            assert_eq!(cut.claim(workspace(1)).unwrap().head, syncs as u64);
+        };
+        check(&image);
+        // The database gone, and the database as a later moment left it unreadable.
+        fs::remove_file(image.join("db")).unwrap();
+        fs::remove_file(image.join("conf")).unwrap();
+        check(&image);
+        let garbage = vec![0xa5; 4096];
+        fs::write(image.join("db"), &garbage).unwrap();
+        fs::write(image.join("conf"), &garbage).unwrap();
+        check(&image);
     }
+}
+
+#[test]
+fn either_copy_completes_the_other_and_a_difference_is_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let append = |n: u64| {
+        let ledger = SledLedger::open(directory.path()).unwrap();
+        ledger.append(&[credit(workspace(1), n, &n.to_string(), 5)]).unwrap();
+        ledger
+    };
+    append(1);
+    append(2);
+    // A store of a version that had no mirror, or whose mirror was moved away.
+    let mirror = mirror_folder(directory.path());
+    fs::rename(&mirror, directory.path().join("moved")).unwrap();
+    let ledger = append(3);
+    drop(ledger);
+    let segment = "00000000.seg";
+    let whole = fs::read(mirror.join(segment)).unwrap();
+    let moved = fs::read(directory.path().join("moved").join(segment)).unwrap();
+    assert_ne!(whole, moved);
+    // A mirror that ends early: the database has the rest.
+    fs::write(mirror.join(segment), &moved).unwrap();
+    assert_eq!(SledLedger::open(directory.path()).unwrap().head(), Position(3));
+
+    let ledger = SledLedger::open(directory.path()).unwrap();
+    let key = group::key(1, 0);
+    let mut value = ledger.journal.get(&key).unwrap().unwrap().to_vec();
+    *value.last_mut().unwrap() ^= 1;
+    ledger.journal.insert(&key, value).unwrap();
+    ledger.db.flush().unwrap();
+    drop(ledger);
+    let error = SledLedger::open(directory.path()).unwrap_err();
+    assert!(error.to_string().contains("differ at record 1"), "{error}");
+}
+
+#[test]
+fn reading_shows_what_only_the_mirror_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let images = directory.path().join("image");
+    let ledger = SledLedger::open(directory.path()).unwrap();
+    image(directory.path(), &images);
+    ledger.append(&[credit(workspace(1), 1, "k", 5)]).unwrap();
+    // What a killed process leaves: its commits in the mirror, little of them in the database.
+    fs::copy(directory.path().join("mirror/00000000.seg"), images.join("mirror/00000000.seg")).unwrap();
+    assert_eq!(SledLedger::open_for_reading(&images).unwrap().head(), Position(1));
 }
 
 #[test]
@@ -65,9 +123,9 @@ fn the_data_is_written_when_the_sync_comes_and_is_not_read_before() {
     let hook = {
         let (store, checked) = (store.clone(), checked.clone());
         move || {
-            let written = fs::read(store.join("db")).unwrap();
+            let written = fs::read(store.join("mirror/00000000.seg")).unwrap();
             let needle = b"a-key-that-is-nowhere-else";
-            assert!(written.windows(needle.len()).any(|window| window == needle), "flushed before the sync");
+            assert!(written.windows(needle.len()).any(|window| window == needle), "written before the sync");
             checked.fetch_add(1, Ordering::SeqCst);
             Ok(())
         }
@@ -141,10 +199,18 @@ fn a_group_that_is_gone_is_an_error_and_not_a_shorter_journal() {
         ledger.append(&[credit(workspace(1), n, &n.to_string(), 5)]).unwrap();
     }
     ledger.journal.remove(group::key(1, 0)).unwrap();
+    ledger.db.flush().unwrap();
     let error = ledger.replay(Position(0), &mut |_, _| ControlFlow::Continue(())).unwrap_err();
     assert!(error.to_string().contains("record 1"), "{error}");
     let report = crate::ledger::verify::verify(&ledger).unwrap();
     assert_eq!(report.first_bad.unwrap().position, Position(1));
     drop(ledger);
+    // The mirror has it.
+    assert_eq!(SledLedger::open(directory.path()).unwrap().head(), Position(3));
+    fs::remove_dir_all(mirror_folder(directory.path())).unwrap();
+    let ledger = SledLedger::open(directory.path()).unwrap();
+    ledger.journal.remove(group::key(1, 0)).unwrap();
+    drop(ledger);
+    fs::remove_dir_all(mirror_folder(directory.path())).unwrap();
     assert!(matches!(SledLedger::open(directory.path()), Err(OpenError::Corrupt { .. })));
 }

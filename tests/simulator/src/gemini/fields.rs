@@ -169,7 +169,7 @@ static GENERATION: &[Field] = &[
     ("logprobs", Integer),
     ("mediaResolution", Text),
     ("speechConfig", Any),
-    ("imageConfig", Any),
+    ("imageConfig", Message(&[("aspectRatio", Text), ("imageSize", Text)])),
     (
         "thinkingConfig",
         Message(&[

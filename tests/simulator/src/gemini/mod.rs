@@ -20,7 +20,12 @@ const TYPES: &str = "type.googleapis.com/google.rpc";
 
 pub(crate) struct Gemini;
 
-fn invalid(message: impl Into<String>) -> Refusal {
+/// A request's body in the canonical spelling of its fields; what they do not know is refused.
+pub(crate) fn normalised(body: &Value) -> Result<Value, Refusal> {
+    proto::normalise(body, fields::REQUEST, "")
+}
+
+pub(crate) fn invalid(message: impl Into<String>) -> Refusal {
     Refusal::new(400, "INVALID_ARGUMENT", message)
 }
 

@@ -29,6 +29,15 @@ pub(super) struct Response {
 }
 
 impl Response {
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.chunks.concat()
+    }
+
+    /// The value of a header; the name in lower case. Values are read in lower case too.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
     pub(super) fn text(&self) -> String {
         String::from_utf8(self.chunks.concat()).unwrap()
     }
@@ -65,8 +74,18 @@ pub(super) async fn send(stream: &mut TcpStream, path: &str, headers: &[(&str, &
 }
 
 pub(super) async fn get(simulator: &Simulator, path: &str) -> Response {
+    get_with(simulator, path, &[]).await
+}
+
+/// Gets a path, or an address that the simulator answered.
+pub(super) async fn get_with(simulator: &Simulator, address: &str, headers: &[(&str, &str)]) -> Response {
+    let url = simulator.url();
+    let mut request = format!("GET {} HTTP/1.1\r\nhost: simulator\r\n", address.strip_prefix(&url).unwrap_or(address));
+    for (name, value) in headers {
+        request.extend([name, ": ", value, "\r\n"]);
+    }
     let mut stream = TcpStream::connect(simulator.address()).await.unwrap();
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: simulator\r\n\r\n").as_bytes()).await.unwrap();
+    stream.write_all(format!("{request}\r\n").as_bytes()).await.unwrap();
     receive(&mut stream).await
 }
 
@@ -74,11 +93,16 @@ pub(super) async fn get(simulator: &Simulator, path: &str) -> Response {
 pub(super) async fn receive(stream: &mut TcpStream) -> Response {
     let mut bytes = Vec::new();
     let mut error = None;
+    // No need to look again before there is a quarter more: a large body would be copied over and over.
+    let mut next_look = 0;
     loop {
-        if let Some(response) = parse(&bytes).filter(|response| response.is_whole) {
-            return response;
+        if bytes.len() >= next_look || bytes.ends_with(b"\r\n") || is_long_enough(&bytes) {
+            if let Some(response) = parse(&bytes).filter(|response| response.is_whole) {
+                return response;
+            }
+            next_look = bytes.len() + bytes.len() / 4;
         }
-        let mut buffer = [0; 4096];
+        let mut buffer = vec![0; 65_536];
         match tokio::time::timeout(PATIENCE, stream.read(&mut buffer)).await.expect("the simulator went silent") {
             Ok(0) => break,
             Ok(count) => bytes.extend_from_slice(&buffer[..count]),
@@ -90,6 +114,14 @@ pub(super) async fn receive(stream: &mut TcpStream) -> Response {
     }
     let nothing = Response { status: 0, head: String::new(), chunks: Vec::new(), is_whole: false, error: None };
     Response { error, ..parse(&bytes).unwrap_or(nothing) }
+}
+
+/// Whether a body with a length has come to it.
+fn is_long_enough(bytes: &[u8]) -> bool {
+    let Some(end) = bytes.windows(4).take(4096).position(|four| four == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    length.is_some_and(|length| bytes.len() >= end + 4 + length.parse::<usize>().unwrap())
 }
 
 fn parse(bytes: &[u8]) -> Option<Response> {

@@ -4,4 +4,5 @@ mod anthropic;
 mod client;
 mod faults;
 mod gemini;
+mod media;
 mod openai;

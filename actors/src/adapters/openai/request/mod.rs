@@ -12,6 +12,7 @@ pub(super) mod object;
 mod parts;
 pub(super) mod position;
 mod settings;
+mod speech;
 mod summary;
 mod tools;
 mod top;
@@ -30,6 +31,7 @@ use wire::{MessageFields, PartList, ToolFields};
 
 pub use forward::Forwardable;
 pub use position::json_depth;
+pub use speech::read_speech;
 
 /// A caller's body: what we interpret, and the raw text of everything else that we know.
 #[derive(Debug)]

@@ -11,10 +11,24 @@ use crate::adapters::fault::{BadRequestKind, UpstreamFault};
 /// The longest message that is passed on.
 const MESSAGE_CHARS_MAX: usize = 600;
 
+/// What is wrong with an account whose key or project is refused.
+pub(super) const KEY_REFUSED: &str = "key or project refused";
+
 /// What an answer with an error status means.
 pub fn fault(status: u16, body: &[u8]) -> UpstreamFault {
     let error = error_in(body).unwrap_or(Value::Null);
     GoogleError::of(&error).fault(Some(status))
+}
+
+/// What an error in a body means that came with a success status.
+pub(super) fn body_fault(body: &[u8]) -> UpstreamFault {
+    let error = error_in(body).unwrap_or(Value::Null);
+    GoogleError::of(&error).fault(None)
+}
+
+/// Google itself says it, and not what stands in front of it.
+pub(super) fn is_own_word(body: &[u8]) -> bool {
+    error_in(body).is_some()
 }
 
 /// What the value of `error` in a response means.
@@ -63,7 +77,7 @@ impl<'a> GoogleError<'a> {
         match self.status {
             "INVALID_ARGUMENT" | "OUT_OF_RANGE" => self.refused(),
             "FAILED_PRECONDITION" => account("region or billing of the project"),
-            "UNAUTHENTICATED" | "PERMISSION_DENIED" => account("key or project refused"),
+            "UNAUTHENTICATED" | "PERMISSION_DENIED" => account(KEY_REFUSED),
             "NOT_FOUND" => model_gone(),
             "RESOURCE_EXHAUSTED" => self.exhausted(),
             "INTERNAL" | "UNKNOWN" | "DATA_LOSS" => UpstreamFault::Failed { status: status.or(Some(500)) },
@@ -71,7 +85,7 @@ impl<'a> GoogleError<'a> {
             "DEADLINE_EXCEEDED" => UpstreamFault::Failed { status: status.or(Some(504)) },
             _ => match status {
                 Some(400 | 422) => self.refused(),
-                Some(401..=403) => account("key or project refused"),
+                Some(401..=403) => account(KEY_REFUSED),
                 Some(404) => model_gone(),
                 Some(413) => UpstreamFault::TooLarge,
                 Some(429) => self.exhausted(),
@@ -93,7 +107,7 @@ impl<'a> GoogleError<'a> {
         let contains = |words: &[&str]| words.iter().any(|words| lower.contains(words));
         let is_key = |reason: &str| reason.starts_with("API_KEY_") || reason == "CONSUMER_INVALID";
         if self.texts("reason").any(is_key) || contains(&["api key not valid", "api key expired"]) {
-            return account("key or project refused");
+            return account(KEY_REFUSED);
         }
         if contains(&["user location is not supported"]) {
             return account("region or billing of the project");

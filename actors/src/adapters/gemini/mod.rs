@@ -6,11 +6,13 @@
 //! | names of tools, both ways | `tool_names` |
 //! | its answer, whole and streamed | `wire`, `reader`, `response`, `stream` |
 //! | its errors | `errors` |
+//! | images, both ways | `image/` |
 //!
 //! Everything is pure: the relay sends, waits and charges. Facts and their sources: `wire/gemini.md` and
 //! `wire/translation.md`.
 
 mod errors;
+pub mod image;
 mod reader;
 mod render;
 mod response;

@@ -8,6 +8,7 @@ pub mod chat;
 pub mod dialects;
 pub mod dispatch;
 pub mod generator;
+pub mod image;
 pub mod meter;
 pub mod plain;
 pub mod quote;

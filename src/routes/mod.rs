@@ -15,7 +15,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::chat::Dialect;
 
-use crate::relay::{Worker, chat, speech};
+use crate::relay::{Worker, chat, image, speech};
 
 /// This thread's worker, as handlers get it.
 pub type WorkerData = web::Data<Rc<Worker>>;
@@ -30,6 +30,7 @@ pub fn public(routes: &mut ServiceConfig) {
         get(routes, &format!("{prefix}/models"), models::list);
         get(routes, &format!("{prefix}/models/{{id:.*}}"), models::show);
     }
+    post(routes, "/v1/images/generations", images);
     post(routes, "/v1/audio/speech", speech);
     // What customers ask about themselves.
     get(routes, "/v1/balance", account::balance);
@@ -70,6 +71,10 @@ async fn chat_completions(worker: WorkerData, request: HttpRequest, payload: web
 
 async fn messages(worker: WorkerData, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     chat::serve(Dialect::Anthropic, worker.get_ref().clone(), request, payload).await
+}
+
+async fn images(worker: WorkerData, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    image::serve(worker.get_ref().clone(), request, payload).await
 }
 
 async fn speech(worker: WorkerData, request: HttpRequest, payload: web::Payload) -> HttpResponse {

@@ -20,6 +20,7 @@ mod admin;
 mod dialects;
 mod files;
 mod hangup;
+mod images;
 mod keys;
 mod limits;
 mod money;

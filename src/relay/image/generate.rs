@@ -1,0 +1,197 @@
+//! One generation, step by step: the adapter decides, this sends, waits and keeps the time.
+//!
+//! A request makes at most one second attempt, whichever of its generations needs it, and never where the first
+//! may have been charged for (INTERFACE §3, promise 6). All calls of a generation go through one seat.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use lmhaven_actors::adapters::image::ImageAdapter;
+use lmhaven_actors::media::{
+    Answer, Auth, Call, Charge, Delivery, ImageJob, Lost, MediaFault, Method, News, Place, Retry, Setting, Step,
+};
+use lmhaven_actors::provider::{Attempt, Fetch, FetchError, Fetched, KeyHeader, NoAccount, Outcome, Seat, Target};
+use lmhaven_actors::system::fresh;
+use tokio::time::timeout;
+
+use super::maker;
+use crate::config::Model;
+use crate::error::ApiError;
+use crate::relay::Worker;
+use crate::relay::dispatch::count;
+use crate::telemetry::Timing;
+
+/// The generations of one request, and the second attempt that they share.
+pub(super) struct Attempts<'a> {
+    worker: &'a Worker,
+    model: &'a Model,
+    timing: &'a Timing,
+    sent: &'a Cell<bool>,
+    retry_left: Cell<bool>,
+}
+
+impl<'a> Attempts<'a> {
+    pub(super) const fn new(worker: &'a Worker, model: &'a Model, timing: &'a Timing, sent: &'a Cell<bool>) -> Self {
+        Self { worker, model, timing, sent, retry_left: Cell::new(true) }
+    }
+
+    /// Runs a generation, and once more where that is safe.
+    pub(super) async fn generate(&self, job: &ImageJob) -> Result<Delivery, ApiError> {
+        let Some((provider, adapter)) = maker::provider(self.worker, self.model) else {
+            return Err(ApiError::no_account(NoAccount::Disabled));
+        };
+        let mut except = None;
+        let mut again = false;
+        loop {
+            let spec = provider.pool().spec();
+            let seated = timeout(spec.answer_timeout, provider.seat_in_turn(Attempt { except })).await;
+            let seat =
+                seated.unwrap_or(Err(NoAccount::Busy { retry_after_millis: 1_000 })).map_err(ApiError::no_account)?;
+            let account = seat.guard().account();
+            self.timing.asked(&spec.id);
+            let fault = match self.attempt(adapter, &seat, job).await {
+                Ok(delivery) => {
+                    seat.guard().report(Outcome::Answered);
+                    count(&spec.id, "ok");
+                    return Ok(delivery);
+                }
+                Err(fault) => fault,
+            };
+            let others = provider.pool().has_other(account);
+            report(&fault, &seat, others);
+            drop(seat);
+            let may_repeat = match fault.retry() {
+                Retry::No => false,
+                Retry::OtherAccount => others,
+                Retry::AnyAccount => true,
+            };
+            if !may_repeat || !self.retry_left.replace(false) {
+                let error = ApiError::media(&fault);
+                return Err(if again { error.no_retry_unless_told() } else { error });
+            }
+            again = true;
+            except = others.then_some(account);
+        }
+    }
+
+    async fn attempt(&self, adapter: ImageAdapter, seat: &Seat, job: &ImageJob) -> Result<Delivery, MediaFault> {
+        let spec = seat.guard().pool().spec();
+        let began = Instant::now();
+        let deadline = began + spec.answer_timeout;
+        let setting = Setting {
+            upstream_model: &self.model.upstream_model,
+            base_url: &spec.base_url,
+            seed: fresh::seed(),
+            budget_millis: u64::try_from(spec.answer_timeout.as_millis()).unwrap_or(u64::MAX),
+        };
+        let (mut machine, mut step) = adapter.begin(job, &setting);
+        loop {
+            let news = match step {
+                Step::Done(delivery) => return Ok(delivery),
+                Step::Failed(fault) => return Err(fault),
+                Step::Wait { millis } => {
+                    tokio::time::sleep(Duration::from_millis(millis)).await;
+                    News::Waited
+                }
+                Step::Call(call) => {
+                    if call.charge == Charge::Starts {
+                        self.sent.set(true);
+                    }
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    match seat.fetch(fetch(call, left)).await {
+                        Ok(fetched) => News::Answer(answer(fetched)),
+                        Err(error) => News::Lost(lost(error)),
+                    }
+                }
+            };
+            let spent_millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            if machine.is_heavy() {
+                let next = move || {
+                    let step = machine.next(news, spent_millis);
+                    (machine, step)
+                };
+                // Only a panic over what came gets no answer.
+                let unread = |_| MediaFault::Malformed { what: "an image that can be read" };
+                (machine, step) = actix_web::web::block(next).await.map_err(unread)?;
+            } else {
+                step = machine.next(news, spent_millis);
+            }
+        }
+    }
+}
+
+fn fetch(call: Call, within: Duration) -> Fetch {
+    let target = match call.place {
+        Place::Provider { path, auth } => Target::Provider { path, key: key_header(auth) },
+        Place::Host { url } => Target::Url(url),
+    };
+    Fetch {
+        method: match call.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+        },
+        target,
+        accept: call.accept,
+        content_type: call.content_type,
+        body: call.body,
+        bytes_max: call.answer_bytes_max,
+        within,
+    }
+}
+
+const fn key_header(auth: Auth) -> KeyHeader {
+    match auth {
+        Auth::Bearer => KeyHeader::Bearer,
+        Auth::XGoogApiKey => KeyHeader::XGoogApiKey,
+        Auth::XiApiKey => KeyHeader::XiApiKey,
+    }
+}
+
+fn answer(fetched: Fetched) -> Answer {
+    let header = |name: &str| fetched.headers.get(name).and_then(|value| value.to_str().ok());
+    let seconds = header("retry-after").and_then(|seconds| seconds.trim().parse::<u64>().ok());
+    Answer {
+        status: fetched.status,
+        content_type: header("content-type").map(str::to_owned),
+        location: header("location").map(str::to_owned),
+        retry_after_millis: seconds.map(|seconds| seconds.saturating_mul(1_000)),
+        body: fetched.body,
+    }
+}
+
+const fn lost(error: FetchError) -> Lost {
+    match error {
+        FetchError::NotSent => Lost::NotSent,
+        FetchError::BrokeOff => Lost::BrokeOff,
+        FetchError::TimedOut => Lost::TimedOut,
+        FetchError::TooLarge => Lost::TooLarge,
+    }
+}
+
+/// Tells the account's health how the attempt went. `others` may take what this one cannot.
+pub(in crate::relay) fn report(fault: &MediaFault, seat: &Seat, others: bool) {
+    let guard = seat.guard();
+    let provider = &guard.pool().spec().id;
+    let (outcome, label) = match fault {
+        MediaFault::Policy | MediaFault::NothingMade => (Outcome::Answered, "ok"),
+        MediaFault::BadInput { .. } => (Outcome::Answered, "4xx"),
+        MediaFault::OurMoney | MediaFault::OurKey | MediaFault::OurModel => {
+            tracing::error!(%provider, account = guard.account(), what = %fault, "a provider account needs an operator");
+            (Outcome::Failed("the account needs an operator"), "4xx")
+        }
+        MediaFault::Busy { retry_after_millis } => {
+            // Without a word of how long, only a pool with another account can afford to wait.
+            let default = if others { 1_000 } else { 0 };
+            let cool_down = Duration::from_millis(retry_after_millis.unwrap_or(default));
+            (Outcome::RateLimited { cool_down }, "429")
+        }
+        MediaFault::NotSent => (Outcome::Failed("no connection"), "connect"),
+        MediaFault::Failed { .. } => (Outcome::Failed("a 5xx status"), "5xx"),
+        MediaFault::UnknownOutcome { status: 504 } => (Outcome::Failed("no answer in time"), "timeout"),
+        MediaFault::UnknownOutcome { .. } => (Outcome::Failed("the answer broke off"), "cut"),
+        MediaFault::Malformed { .. } => (Outcome::Failed("a malformed answer"), "cut"),
+    };
+    guard.report(outcome);
+    count(provider, label);
+    tracing::warn!(%provider, %fault, "a generation failed");
+}

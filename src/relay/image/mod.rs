@@ -1,0 +1,266 @@
+//! An image request from its body to its answer: quote, admit, generate, keep, settle.
+//!
+//! Generating runs as a task of its own, because a provider that was asked makes the images and bills them whether
+//! or not the caller is still there: the task outlives a caller who leaves, and settles. `generate.rs` runs one
+//! generation step by step, `maker.rs` knows who makes a model's images, `reply.rs` writes the answer.
+
+mod generate;
+mod maker;
+mod reply;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::join_all;
+use lmhaven_actors::adapters::{json_depth, openai};
+use lmhaven_actors::chat::Dialect;
+use lmhaven_actors::domain::account::{Admission, Charge};
+use lmhaven_actors::domain::ids::RequestId;
+use lmhaven_actors::domain::image_tier::ImageTier;
+use lmhaven_actors::domain::money::NanoUsd;
+use lmhaven_actors::domain::price::{PriceError, PriceRow};
+use lmhaven_actors::domain::refusal::Feature;
+use lmhaven_actors::domain::usage::Usage;
+use lmhaven_actors::keyring::KeyEntry;
+use lmhaven_actors::media::{Image, ImageJob, ImagePlan, ImageRequest};
+use lmhaven_actors::provider::NoAccount;
+use lmhaven_actors::system::fresh;
+use lmhaven_actors::workspace::Lease;
+
+use crate::config::{Modality, Model};
+use crate::edge::BodyBudget;
+use crate::error::{ApiError, Code};
+use crate::extract::{body, caller};
+use crate::relay::chat::{Failed, find_model};
+use crate::relay::meter::AWAITED_FREE;
+use crate::relay::watch::{CallerSocket, Watched};
+use crate::relay::{Running, Worker};
+use crate::telemetry::{self, End, Route, Timing};
+
+use generate::Attempts;
+
+/// How long a hold may stay open: longer than any generation may take, its second attempt included.
+const HOLD_EXPIRES_AFTER_MILLIS: i64 = 2 * 3_600_000;
+/// What one image counts in the budget of bodies while it is made: an answer of the largest kind, in base 64.
+const BYTES_PER_IMAGE: u64 = 16 * 1024 * 1024;
+
+/// Serves `POST /v1/images/generations`.
+pub async fn serve(worker: Rc<Worker>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let id = fresh::request_id(worker.gateway.core.clock.now().wall);
+    let key = match caller::enter(&worker.gateway, &request).await {
+        Ok(key) => key,
+        Err(error) => {
+            telemetry::request_refused(Route::Images, None, &error);
+            return error.respond(Dialect::Openai, id);
+        }
+    };
+    let delivered = match admit(id, &worker, key.clone(), &request, payload).await {
+        Ok((admitted, watched)) => deliver(admitted, watched).await,
+        Err(failed) => {
+            telemetry::request_refused(Route::Images, failed.model.as_deref(), &failed.error);
+            Err(failed)
+        }
+    };
+    match delivered {
+        Ok(response) => response,
+        Err(failed) => failed.respond(&key, Dialect::Openai, id).await,
+    }
+}
+
+/// A request that was admitted: everything that its generations need.
+struct Admitted {
+    request: RequestId,
+    worker: Rc<Worker>,
+    model: Arc<Model>,
+    asked: ImageRequest,
+    jobs: Vec<ImageJob>,
+    row: PriceRow,
+    lease: Lease,
+    timing: Timing,
+    /// A charged call left. Until then a caller who leaves costs nobody anything.
+    sent: Rc<Cell<bool>>,
+    _budget: BodyBudget,
+    _running: Running,
+}
+
+async fn admit(
+    id: RequestId,
+    worker: &Rc<Worker>,
+    key: Arc<KeyEntry>,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<(Admitted, Watched), Failed> {
+    let gateway = &worker.gateway;
+    let started = Instant::now();
+    let body = body::read(gateway, request.headers(), payload).await?;
+    let timing = Timing::body_read(started);
+    let depth_max = usize::try_from(gateway.edge.limits.json_depth_max).unwrap_or(usize::MAX);
+    json_depth::check(&body.bytes, depth_max).map_err(ApiError::from)?;
+    let asked = openai::read_image_request(&body.bytes).map_err(ApiError::from)?;
+    drop(body);
+    let model = find_model(worker, &asked.model, Modality::Image)?;
+    let failed = |error: ApiError| Failed { model: Some(model.clone()), ..error.into() };
+    let Some((_, adapter)) = maker::provider(worker, &model) else {
+        return Err(failed(ApiError::no_account(NoAccount::Disabled)));
+    };
+    let plan = adapter.plan(&asked, &model.upstream_model).map_err(|error| failed(error.into()))?;
+    let now = gateway.core.clock.now().wall;
+    let book = gateway.core.prices.in_force(now);
+    let priced = book.as_deref().and_then(|book| Some((book.rows.get(&*model.id)?.clone(), book.version)));
+    let Some((row, price_version)) = priced else {
+        tracing::error!(model = %model.id, "the price book in force has no price for this model");
+        return Err(failed(ApiError::new(Code::Internal, "this model has no price right now")));
+    };
+    let worst = worst_case(&plan, &row, &model).map_err(failed)?;
+    let mut budget = gateway.edge.body_budget();
+    budget.take(BYTES_PER_IMAGE.saturating_mul(u64::from(asked.count))).map_err(|used_up| {
+        failed(ApiError::new(Code::Overloaded, used_up.to_string()).retry_after(std::time::Duration::from_secs(1)))
+    })?;
+    let watched = worker.watch.over(request.conn_data::<CallerSocket>(), key.clone());
+    let admission = Admission {
+        request: id,
+        key: key.key,
+        model: model.id.clone(),
+        feature: Feature::Image,
+        price_version,
+        streamed: false,
+        least: worst,
+        wanted: worst,
+        expires_at: now.plus_millis(HOLD_EXPIRES_AFTER_MILLIS),
+    };
+    // Counted before it holds anything, so that draining waits for it; then looked whether it came too late for that.
+    let running = gateway.count_running();
+    if gateway.is_draining() {
+        return Err(failed(ApiError::draining()));
+    }
+    let (lease, standing) = Lease::admit(&key.workspace, admission).await.map_err(|error| failed(error.into()))?;
+    let lease = lease.map_err(|refused| {
+        let error = ApiError::not_admitted(refused, &gateway.config.server.public_url);
+        Failed { standing: Some(standing), ..failed(error) }
+    })?;
+    let admitted = Admitted {
+        request: id,
+        worker: worker.clone(),
+        asked,
+        jobs: plan.jobs,
+        row,
+        lease,
+        timing,
+        sent: Rc::default(),
+        _budget: budget,
+        _running: running,
+        model,
+    };
+    Ok((admitted, watched))
+}
+
+/// What every image of the dearest tier costs. A tier without a price is not sold.
+fn worst_case(plan: &ImagePlan, row: &PriceRow, model: &Model) -> Result<NanoUsd, ApiError> {
+    let (tier, count) = plan.worst_case();
+    row.charge(&usage_of([(tier, count)])).map_err(|error| match error {
+        PriceError::NoTier(tier) => {
+            let message =
+                format!("this model is not sold in the size {tier}; leave size out, or ask for a smaller one");
+            ApiError::new(Code::InvalidRequest, message).at("size")
+        }
+        PriceError::OtherModality(_) | PriceError::Overflow => {
+            tracing::error!(%error, model = %model.id, "a request could not be priced");
+            ApiError::new(Code::Internal, "this request could not be priced")
+        }
+    })
+}
+
+fn usage_of(images: impl IntoIterator<Item = (ImageTier, u32)>) -> Usage {
+    images.into_iter().fold(Usage::default(), |usage, (tier, count)| {
+        usage.with(tier.bucket(), usage.get(tier.bucket()).saturating_add(u64::from(count)))
+    })
+}
+
+/// Runs the generations beside the caller, who may leave.
+async fn deliver(admitted: Admitted, watched: Watched) -> Result<HttpResponse, Failed> {
+    let (sent, started) = (admitted.sent.clone(), admitted.timing.started);
+    let model = admitted.model.clone();
+    let present = Rc::new(Cell::new(true));
+    let mut work = actix_web::rt::spawn(generate_all(admitted, present.clone()));
+    let outcome = tokio::select! {
+        biased;
+        outcome = &mut work => Some(outcome),
+        _ = watched.over() => None,
+    };
+    match outcome {
+        Some(Ok(delivered)) => delivered,
+        Some(Err(_)) => Err(Failed {
+            model: Some(model),
+            ..ApiError::new(Code::Internal, "the gateway failed on this request").no_retry().into()
+        }),
+        None => {
+            present.set(false);
+            if !sent.get() || started.elapsed() <= AWAITED_FREE {
+                // Nothing was asked for, or so shortly ago that it is on us: the dropped lease releases.
+                work.abort();
+            }
+            let error = ApiError::new(Code::RequestTimeout, "the caller hung up").closing();
+            Err(Failed { model: Some(model), ..error.into() })
+        }
+    }
+}
+
+/// Everything after the admission: generates, keeps, settles, writes.
+async fn generate_all(admitted: Admitted, present: Rc<Cell<bool>>) -> Result<HttpResponse, Failed> {
+    let attempts = Attempts::new(&admitted.worker, &admitted.model, &admitted.timing, &admitted.sent);
+    let generations = join_all(admitted.jobs.iter().map(|job| attempts.generate(job))).await;
+    admitted.timing.heard();
+    let (mut made, mut fault) = (Vec::new(), None);
+    for (job, outcome) in admitted.jobs.iter().zip(generations) {
+        match outcome {
+            Ok(delivery) => {
+                made.extend(delivery.images.into_iter().map(|image| (job.charged_tier(&image), image)));
+            }
+            Err(error) => fault = fault.or(Some(error)),
+        }
+    }
+    if made.is_empty() {
+        let error = fault.unwrap_or_else(|| ApiError::new(Code::UpstreamBadGateway, "the provider made no image"));
+        return Err(fail(admitted, error).await);
+    }
+    finish(admitted, made, present.get()).await
+}
+
+async fn fail(admitted: Admitted, error: ApiError) -> Failed {
+    let settled = admitted.lease.release().await;
+    telemetry::request_ended(Route::Images, &admitted.model, &admitted.timing, End::Failed(&error));
+    Failed { model: Some(admitted.model), standing: settled.standing, ..error.into() }
+}
+
+/// Keeps what was made, charges for it, and answers.
+async fn finish(admitted: Admitted, made: Vec<(ImageTier, Image)>, present: bool) -> Result<HttpResponse, Failed> {
+    let usage = usage_of(made.iter().map(|(tier, _)| (*tier, 1)));
+    let images = made.into_iter().map(|(_, image)| image).collect();
+    // Nobody could open what is kept for a caller who left.
+    let written = if present { reply::write(&admitted, images).await } else { Ok(reply::nothing()) };
+    let written = match written {
+        Ok(written) => written,
+        Err(error) => return Err(fail(admitted, error).await),
+    };
+    let Admitted { request, worker, model, row, lease, timing, .. } = admitted;
+    let amount = row.charge(&usage).unwrap_or_else(|error| {
+        tracing::error!(%error, "a charge could not be computed; charging what was held");
+        lease.held()
+    });
+    let charge = Charge { usage, amount };
+    lease.note(charge);
+    if worker.gateway.core.journal.durable(lease.ticket()).await.is_err() {
+        let _ = lease.release().await;
+        let error = ApiError::new(Code::StoreUnavailable, "the gateway cannot record requests right now");
+        telemetry::request_ended(Route::Images, &model, &timing, End::Failed(&error));
+        return Err(error.into());
+    }
+    let settled = lease.settle(charge).await;
+    let list_cost = row.list_cost(&usage).unwrap_or_default();
+    telemetry::charged(&model, &timing, &usage, settled.charged, list_cost);
+    telemetry::request_ended(Route::Images, &model, &timing, End::Plain);
+    Ok(reply::respond(request, &model, &settled, written))
+}

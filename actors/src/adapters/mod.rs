@@ -10,6 +10,7 @@ mod download;
 pub mod elevenlabs;
 pub mod fault;
 pub mod gemini;
+pub mod image;
 pub mod json_depth;
 pub mod media_type;
 pub mod novelai;

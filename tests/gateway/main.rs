@@ -22,3 +22,4 @@ mod hangup;
 mod keys;
 mod limits;
 mod money;
+mod panic;

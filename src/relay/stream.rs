@@ -352,7 +352,9 @@ async fn pump(
 async fn keep_covered(admitted: &Admitted, relay: &dyn StreamRelay, money: &mut Meterage) -> bool {
     let Admitted { lease, quote, .. } = admitted;
     money.charge = charge_of(admitted, relay);
-    lease.note(money.charge);
+    if relay.meter().delivered_bytes > 0 {
+        lease.note(money.charge);
+    }
     let tokens = money.charge.usage.get(Bucket::Output);
     if tokens >= money.journalled_tokens + PROGRESS_TOKENS
         || (tokens > money.journalled_tokens && money.journalled_at.elapsed() >= PROGRESS_EVERY)

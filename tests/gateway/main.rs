@@ -24,4 +24,5 @@ mod images;
 mod keys;
 mod limits;
 mod money;
+mod panic;
 mod speech;

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Addr, Handler, Message};
@@ -17,6 +18,11 @@ use crate::domain::ids::WorkspaceId;
 
 /// Messages that may wait for one workspace: more than its requests per second by far, and a few MiB at most.
 const WAITING_MAX: u32 = 4_096;
+
+/// A panic unwinds in microseconds, on a thread that may have to wait for its turn.
+const UNWINDS_WITHIN_MILLIS: u32 = 1_000;
+/// How many actors may end one after the other before a message is given up.
+const INSISTENCE: u32 = 8;
 
 /// Builds a workspace's actor anew from the ledger.
 pub type Rebuild =
@@ -116,11 +122,21 @@ impl WorkspaceHandle {
         if !addr.connected() {
             addr = self.revive().await?;
         }
-        addr.send(message).await.map_err(|_| AskError::Gone)
+        let answer = addr.send(message).await;
+        if answer.is_err() {
+            // The message is dropped while the actor's thread still unwinds, and its address still takes messages that
+            // nobody will read. Whoever hears of the end may rely on it: asked again, the handle finds a new actor.
+            for _ in 0..UNWINDS_WITHIN_MILLIS {
+                if !addr.connected() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        answer.map_err(|_| AskError::Gone)
     }
 
-    /// Sends a message without waiting. Lost if the actor is dead: only for what the next message repeats,
-    /// or what a journalled expiry catches.
+    /// Sends a message without waiting. Lost if the actor is dead: only for what the next message repeats.
     pub fn tell<M>(&self, message: M)
     where
         M: Message + Send + 'static,
@@ -129,6 +145,28 @@ impl WorkspaceHandle {
         <WorkspaceActor as actix::Actor>::Context: ToEnvelope<WorkspaceActor, M>,
     {
         self.0.addr.read().do_send(message);
+    }
+
+    /// Sends a message whose sender cannot wait, and sees to it that it arrives: told at once, and asked again until an
+    /// actor has answered. Only for messages that change nothing the second time.
+    pub fn insist<M>(&self, message: M)
+    where
+        M: Message + Copy + Send + 'static,
+        M::Result: Send,
+        WorkspaceActor: Handler<M>,
+        <WorkspaceActor as actix::Actor>::Context: ToEnvelope<WorkspaceActor, M>,
+    {
+        self.tell(message);
+        // Without a runtime the process is at its end, and the next start closes what it left open.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let handle = self.clone();
+        runtime.spawn(async move {
+            for _ in 0..INSISTENCE {
+                if !matches!(handle.ask(message).await, Err(AskError::Gone)) {
+                    return;
+                }
+            }
+        });
     }
 
     /// A fresh actor in place of a dead one; who comes second finds it running.

@@ -48,7 +48,7 @@ impl Lease {
             Ok(reply) => reply,
             Err(AskError::Gone) => {
                 // The hold may have reached the journal before the actor ended: close it in the one that follows.
-                let _ = workspace.ask(Close { request, how: How::Release }).await;
+                workspace.insist(Close { request, how: How::Release });
                 return Err(AskError::Gone);
             }
             Err(overloaded) => return Err(overloaded),
@@ -93,7 +93,12 @@ impl Lease {
 
     /// Holds up to `more` on top. Tells how much; zero where no money is left or nobody answered.
     pub async fn extend(&self, more: NanoUsd) -> NanoUsd {
-        let extended = self.workspace.ask(Extend { request: self.request, more }).await;
+        let ask = || self.workspace.ask(Extend { request: self.request, more });
+        let mut extended = ask().await;
+        if matches!(extended, Err(AskError::Gone)) {
+            // Whether the actor that ended had extended it or not: a hold that is too large comes back in the end.
+            extended = ask().await;
+        }
         let amount = extended.ok().and_then(Result::ok).unwrap_or_default();
         self.held.set(self.held.get().checked_add(amount).unwrap_or(NanoUsd::MAX));
         amount
@@ -145,7 +150,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if self.open {
             let how = self.fallback.get().map_or(How::Release, How::Settle);
-            self.workspace.tell(Close { request: self.request, how });
+            self.workspace.insist(Close { request: self.request, how });
         }
     }
 }

@@ -155,19 +155,24 @@ impl<'a> Attempts<'a> {
             millis.map(|millis| format!("{millis}ms")).or_else(|| exchange.header("retry-after").map(str::to_owned));
         let body = timeout(ERROR_BODY_WITHIN, exchange.body(ERROR_BODY_BYTES_MAX)).await;
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
-        let fault = dialects::fault(spec.dialect, status, retry_after.as_deref(), &body);
+        let mut fault = dialects::fault(spec.dialect, status, retry_after.as_deref(), &body);
+        let wait = exchange.header("retry-after").and_then(|seconds| seconds.trim().parse::<u64>().ok());
+        // Gemini says in its body how long to wait, and whatever stands before it says so in the header.
+        if let UpstreamFault::RateLimited { retry_after_millis: millis @ None } = &mut fault {
+            *millis = wait.map(|seconds| seconds.saturating_mul(1_000));
+        }
         let others = route.provider.pool().has_other(exchange.guard.account());
         report(&fault, &exchange.guard, others, status);
         tracing::warn!(provider = %spec.id, status, ?fault, "the provider answered with an error");
         let retryable = match &fault {
             UpstreamFault::RateLimited { .. } => others || self.has_provider_after(route),
-            UpstreamFault::OurAccount { model_gone, .. } => !model_gone && (others || self.has_provider_after(route)),
+            // A quota that is used up is a 429 too; any other 4xx is not asked twice (promise 6).
+            UpstreamFault::OurAccount { .. } => status == 429 && (others || self.has_provider_after(route)),
             UpstreamFault::Failed { .. } | UpstreamFault::Overloaded { .. } => matches!(status, 500 | 502 | 503 | 529),
             UpstreamFault::BadRequest { .. } | UpstreamFault::TooLarge | UpstreamFault::MalformedFunctionCall => false,
         };
         let mut error = ApiError::upstream(&fault);
         // Adapters read the wait of rate limits and overload; a plain 503 may name one too.
-        let wait = exchange.header("retry-after").and_then(|seconds| seconds.trim().parse::<u64>().ok());
         if let (503 | 529, UpstreamFault::Failed { .. }, Some(seconds @ 1..)) = (status, &fault, wait) {
             error = error.told_to_wait(Duration::from_secs(seconds));
         }

@@ -157,19 +157,24 @@ impl<'a> Attempts<'a> {
         let millis = millis.map(|millis| format!("{millis}ms"));
         let (_, retry_after, body) = read_fault(&mut exchange).await;
         let retry_after = millis.or(retry_after);
-        let fault = dialects::fault(route.upstream, status, retry_after.as_deref(), &body);
+        let mut fault = dialects::fault(route.upstream, status, retry_after.as_deref(), &body);
+        let wait = exchange.header("retry-after").and_then(|seconds| seconds.trim().parse::<u64>().ok());
+        // Gemini says in its body how long to wait, and whatever stands before it says so in the header.
+        if let UpstreamFault::RateLimited { retry_after_millis: millis @ None } = &mut fault {
+            *millis = wait.map(|seconds| seconds.saturating_mul(1_000));
+        }
         let others = route.provider.pool().has_other(exchange.guard.account());
         report(&fault, &exchange.guard, others, status);
         tracing::warn!(provider = %spec.id, status, ?fault, "the provider answered with an error");
         let retryable = match &fault {
             UpstreamFault::RateLimited { .. } => others || self.has_provider_after(route),
-            UpstreamFault::OurAccount { model_gone, .. } => !model_gone && (others || self.has_provider_after(route)),
+            // A quota that is used up is a 429 too; any other 4xx is not asked twice (promise 6).
+            UpstreamFault::OurAccount { .. } => status == 429 && (others || self.has_provider_after(route)),
             UpstreamFault::Failed { .. } | UpstreamFault::Overloaded { .. } => matches!(status, 500 | 502 | 503 | 529),
             UpstreamFault::BadRequest { .. } | UpstreamFault::TooLarge | UpstreamFault::MalformedFunctionCall => false,
         };
         let mut error = ApiError::upstream(&fault);
         // Adapters read the wait of rate limits and overload; a plain 503 may name one too.
-        let wait = exchange.header("retry-after").and_then(|seconds| seconds.trim().parse::<u64>().ok());
         if let (503 | 529, UpstreamFault::Failed { .. }, Some(seconds @ 1..)) = (status, &fault, wait) {
             error = error.told_to_wait(Duration::from_secs(seconds));
         }

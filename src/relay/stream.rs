@@ -252,10 +252,9 @@ async fn attempt(admitted: &Admitted, attempts: &mut Attempts<'_>) -> Result<Beg
                         let error = malformed("an answer that ends before its first event");
                         (Failure { error, retryable: true }, "cut before its first event", "cut")
                     }
-                    // Events came along with the fault: they are delivered before it.
-                    Err(_) if relay.meter().delivered_bytes > 0 => {
-                        let error = malformed("a stream that broke in its first bytes");
-                        (Failure::last(error), "the stream broke", "cut")
+                    // Text came along with the fault: nobody saw it, but it was made, so it is not asked for again.
+                    Err(fault) if relay.meter().delivered_bytes > 0 => {
+                        (Failure::last(stream_failure(fault).error), "the stream broke", "cut")
                     }
                     Err(fault) => (stream_failure(fault), "an error before its first event", "5xx"),
                 }
@@ -273,8 +272,10 @@ fn stream_failure(fault: StreamFault) -> Failure {
         StreamFault::Malformed(what) => Failure { error: malformed(what.what), retryable: true },
         StreamFault::Upstream(fault) => {
             let retryable = match &fault {
-                UpstreamFault::BadRequest { .. } | UpstreamFault::TooLarge | UpstreamFault::RateLimited { .. } => false,
-                UpstreamFault::OurAccount { model_gone, .. } => !model_gone,
+                UpstreamFault::BadRequest { .. }
+                | UpstreamFault::TooLarge
+                | UpstreamFault::RateLimited { .. }
+                | UpstreamFault::OurAccount { .. } => false,
                 UpstreamFault::Overloaded { .. }
                 | UpstreamFault::Failed { .. }
                 | UpstreamFault::MalformedFunctionCall => true,

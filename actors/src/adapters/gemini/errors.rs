@@ -71,16 +71,18 @@ impl<'a> GoogleError<'a> {
         }
     }
 
-    /// The status in words decides, since edges and streams lose the number; then the number.
+    /// The status in words decides, since edges and streams lose the number; then the number. Words that only say
+    /// that something failed do not make a failure of Google's out of a 4xx.
     fn fault(&self, http_status: Option<u16>) -> UpstreamFault {
         let status = http_status.or(self.code);
+        let is_4xx = status.is_some_and(|status| (400..500).contains(&status));
         match self.status {
             "INVALID_ARGUMENT" | "OUT_OF_RANGE" => self.refused(),
             "FAILED_PRECONDITION" => account("region or billing of the project"),
             "UNAUTHENTICATED" | "PERMISSION_DENIED" => account(KEY_REFUSED),
             "NOT_FOUND" => model_gone(),
             "RESOURCE_EXHAUSTED" => self.exhausted(),
-            "INTERNAL" | "UNKNOWN" | "DATA_LOSS" => UpstreamFault::Failed { status: status.or(Some(500)) },
+            "INTERNAL" | "UNKNOWN" | "DATA_LOSS" if !is_4xx => UpstreamFault::Failed { status: status.or(Some(500)) },
             "UNAVAILABLE" => UpstreamFault::Failed { status: status.or(Some(503)) },
             "DEADLINE_EXCEEDED" => UpstreamFault::Failed { status: status.or(Some(504)) },
             _ => match status {
@@ -295,6 +297,15 @@ mod tests {
             assert_eq!(fault(429, html.as_bytes()), UpstreamFault::RateLimited { retry_after_millis: None });
             assert!(matches!(fault(400, html.as_bytes()), UpstreamFault::BadRequest { param: None, .. }));
             assert_eq!(tail_fault(html.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn words_of_failure_do_not_hide_a_4xx() {
+        for words in ["INTERNAL", "UNKNOWN", "DATA_LOSS"] {
+            let body = json!({"error": {"code": 402, "status": words, "message": "x"}}).to_string();
+            assert_eq!(fault(402, body.as_bytes()), account("key or project refused"), "{words}");
+            assert_eq!(fault(500, body.as_bytes()), UpstreamFault::Failed { status: Some(500) }, "{words}");
         }
     }
 

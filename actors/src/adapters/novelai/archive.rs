@@ -16,11 +16,11 @@ const fn malformed(what: &'static str) -> Malformed {
     Malformed { what }
 }
 
-/// The files, in the order of the archive.
+/// The first `max` files, in the order of the archive; more are not inflated.
 ///
 /// # Errors
 /// [`Malformed`] for what is no archive, is cut off, fails a checksum, or inflates beyond bounds.
-pub(super) fn files(archive: Bytes) -> Result<Vec<Bytes>, Malformed> {
+pub(super) fn files(archive: Bytes, max: usize) -> Result<Vec<Bytes>, Malformed> {
     if !archive.starts_with(b"PK\x03\x04") {
         return Err(malformed("a ZIP archive"));
     }
@@ -28,11 +28,14 @@ pub(super) fn files(archive: Bytes) -> Result<Vec<Bytes>, Malformed> {
     if archive.len() > ENTRIES_MAX {
         return Err(malformed("a ZIP archive of few files"));
     }
-    let mut files = Vec::with_capacity(archive.len());
+    let mut files = Vec::new();
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(|_| malformed("a ZIP entry that can be read"))?;
         if entry.is_dir() {
             continue;
+        }
+        if files.len() == max {
+            break;
         }
         // The declared size is a claim; what is read is bounded too.
         let mut file = Vec::new();
@@ -69,7 +72,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<Vec<Bytes>, Malformed> {
-        files(Bytes::copy_from_slice(bytes))
+        files(Bytes::copy_from_slice(bytes), 16)
     }
 
     #[test]
@@ -107,6 +110,14 @@ mod tests {
         }
         let lying = read(&bomb);
         assert!(lying.is_err(), "{:?}", lying.map(|files| files.iter().map(Bytes::len).collect::<Vec<_>>()));
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_not_inflated() {
+        let zeros = vec![0; 17 * 1024 * 1024];
+        let two = Bytes::from(archive(&[b"one", &zeros], CompressionMethod::Deflated));
+        assert_eq!(files(two.clone(), 1).unwrap(), ["one"]);
+        assert!(files(two, 2).is_err());
     }
 
     #[test]

@@ -31,12 +31,12 @@ impl Machine {
         if !answer.is_success() {
             return Err(errors::fault(&answer));
         }
-        let files = archive::files(answer.body).map_err(paid_for)?;
         let count = usize::try_from(self.count).unwrap_or(usize::MAX);
+        let files = archive::files(answer.body, count).map_err(paid_for)?;
         let mut images = Vec::new();
         let mut missing = (files.len() < count).then_some(MediaFault::Malformed { what: "a file for every image" });
         // One file that cannot be read does not take the others with it.
-        for file in files.iter().take(count) {
+        for file in &files {
             match read(file) {
                 Ok(image) => images.push(image),
                 Err(malformed) => missing = Some(paid_for(malformed)),

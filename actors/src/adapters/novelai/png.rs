@@ -171,14 +171,8 @@ mod tests {
         let mut out = Vec::new();
         let mut encoder = Encoder::new(&mut out, 8192, 8192);
         encoder.set_color(ColorType::Rgb);
-        encoder.set_compression(Compression::Fastest);
         let mut writer = encoder.write_header().unwrap();
-        let mut stream = writer.stream_writer().unwrap();
-        let row = vec![0; 8192 * 3];
-        for _ in 0..8192 {
-            std::io::Write::write_all(&mut stream, &row).unwrap();
-        }
-        stream.finish().unwrap();
+        writer.write_chunk(png::chunk::IDAT, b"not a pixel").unwrap();
         drop(writer);
         assert_eq!(cleaned(&out), Err(Malformed { what: "a PNG file within bounds" }));
     }

@@ -1,8 +1,9 @@
-//! `lmhaven demo`: everything on loopback with nothing installed, ending in a conversation that was paid for.
+//! `lmhaven demo`: everything on loopback with nothing installed: a conversation, a picture and a spoken sentence, each
+//! paid for.
 
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
@@ -19,6 +20,12 @@ use crate::server::{Server, StartError};
 const QUESTION: &str = "In two sentences: what does a prepaid gateway do for me?";
 /// Which model answers.
 const MODEL: &str = "claude-haiku-4-5";
+/// Which model draws, and what.
+const PICTURE: (&str, &str) = ("seedream-5", "a lighthouse at dusk");
+/// Which model speaks, and what.
+const SENTENCE: (&str, &str) = ("elevenlabs-v3", "Your balance can be trusted, down to the last nano-dollar.");
+/// The file of what was spoken, in the folder of the data.
+const SENTENCE_FILE: &str = "sentence.mp3";
 
 /// The demonstration failed.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +79,8 @@ pub async fn run(args: &DemoArgs) -> Result<(), DemoError> {
     };
     let key = demonstration.prepare().await?;
     output::print_result(&demonstration.converse(&key).await?);
+    output::print_result(&demonstration.draw(&key).await?);
+    output::print_result(&demonstration.speak(&key, &folder.join(SENTENCE_FILE)).await?);
     output::print_result(&demonstration.how_to_go_on(&key, &folder));
     signals.received().await;
     server.stop().await?;
@@ -135,12 +144,53 @@ impl Demonstration {
             bytes.extend_from_slice(&chunk?);
         }
         let (answer, cost) = read_stream(&String::from_utf8_lossy(&bytes));
-        let balance = self.client.get(format!("{}/v1/balance", self.base)).bearer_auth(key).send().await?;
-        let balance: Value = balance.json().await?;
-        Ok(format!("{QUESTION}\n\n{MODEL}: {answer}\n\ncost ${cost}, balance ${}\n", text(&balance, "balance_usd")?))
+        let balance = self.balance(key).await?;
+        Ok(format!("{QUESTION}\n\n{MODEL}: {answer}\n\ncost ${cost}, balance ${balance}\n"))
     }
 
-    fn how_to_go_on(&self, key: &str, folder: &std::path::Path) -> String {
+    /// One image, as a link that opens.
+    async fn draw(&self, key: &str) -> Result<String, DemoError> {
+        let (model, prompt) = PICTURE;
+        let response = self.create(key, "/v1/images/generations", &json!({ "model": model, "prompt": prompt })).await?;
+        let cost = header(&response, "lmhaven-cost-usd");
+        let answer: Value = response.json().await?;
+        let url = answer.pointer("/data/0/url").and_then(Value::as_str);
+        let url = url.ok_or_else(|| DemoError::Answer("without a link".to_owned()))?;
+        let balance = self.balance(key).await?;
+        Ok(format!("{model} draws {prompt}: {url}\ncost ${cost}, balance ${balance}\n"))
+    }
+
+    /// One spoken sentence, saved to a file.
+    async fn speak(&self, key: &str, file: &Path) -> Result<String, DemoError> {
+        let (model, sentence) = SENTENCE;
+        let before = self.balance(key).await?;
+        let body = json!({ "model": model, "voice": "alloy", "input": sentence });
+        let audio = self.create(key, "/v1/audio/speech", &body).await?.bytes().await?;
+        std::fs::write(file, &audio)?;
+        let balance = self.balance(key).await?;
+        Ok(format!(
+            "{model} says \"{sentence}\": {} ({} bytes)\nbalance ${before} before, ${balance} after\n",
+            file.display(),
+            audio.len()
+        ))
+    }
+
+    async fn create(&self, key: &str, path: &str, body: &Value) -> Result<reqwest::Response, DemoError> {
+        let response = self.client.post(format!("{}{path}", self.base)).bearer_auth(key).json(body).send().await?;
+        let status = response.status();
+        if status.is_success() {
+            Ok(response)
+        } else {
+            Err(DemoError::Answer(format!("{status}: {}", response.text().await?)))
+        }
+    }
+
+    async fn balance(&self, key: &str) -> Result<String, DemoError> {
+        let balance = self.client.get(format!("{}/v1/balance", self.base)).bearer_auth(key).send().await?;
+        text(&balance.json().await?, "balance_usd")
+    }
+
+    fn how_to_go_on(&self, key: &str, folder: &Path) -> String {
         let Self { base, admin, admin_token, .. } = self;
         let mut out = String::new();
         let _ = write!(
@@ -188,6 +238,10 @@ fn read_stream(stream: &str) -> (String, String) {
     (answer, cost)
 }
 
+fn header(response: &reqwest::Response, name: &str) -> String {
+    response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("?").to_owned()
+}
+
 fn text(value: &Value, field: &str) -> Result<String, DemoError> {
     let text = value.get(field).and_then(Value::as_str);
     text.map(str::to_owned).ok_or_else(|| DemoError::Answer(format!("without {field}")))
@@ -202,9 +256,16 @@ fn temporary_folder() -> PathBuf {
     std::env::temp_dir().join(format!("lmhaven-demo-{}-{stamp}", std::process::id()))
 }
 
-/// The configuration of the demonstration: every text provider is the simulator.
-fn configuration(port: u16, simulator: &str, folder: &std::path::Path, admin_token: &str) -> String {
+/// The configuration of the demonstration: every provider is the simulator.
+fn configuration(port: u16, simulator: &str, folder: &Path, admin_token: &str) -> String {
     let folder = toml::Value::String(folder.display().to_string());
+    let provider = |kind: &str| {
+        format!(
+            "[[providers]]\nid = \"{kind}\"\nkind = \"{kind}\"\nbase_url = \"{simulator}\"\napi_keys = [\"simulated\"]\n"
+        )
+    };
+    let providers: String =
+        ["anthropic", "gemini", "ark", "novelai", "pixai", "elevenlabs"].into_iter().map(provider).collect();
     format!(
         r#"
 [server]
@@ -215,16 +276,6 @@ drain_timeout = "10s"
 admin_token = "{admin_token}"
 [store]
 path = {folder}
-[[providers]]
-id = "anthropic"
-kind = "anthropic"
-base_url = "{simulator}"
-api_keys = ["simulated"]
-[[providers]]
-id = "gemini"
-kind = "gemini"
-base_url = "{simulator}"
-api_keys = ["simulated"]
-"#
+{providers}"#
     )
 }

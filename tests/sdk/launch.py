@@ -75,18 +75,19 @@ def toml(key: str, value: object) -> str:
 
 
 def configuration(simulator: str, public: str, admin: str, store: pathlib.Path) -> str:
-    """The shipped text models at their shipped prices, and one more, all upstream at the simulator."""
+    """The shipped models at their shipped prices, and one more, all upstream at the simulator."""
     text = "[server]\n" + toml("listen", public) + toml("public_url", f"http://{public}")
     text += toml("admin_listen", admin) + toml("admin_token", ADMIN_TOKEN) + toml("drain_timeout", "5s")
     text += "[store]\n" + toml("path", str(store))
-    for kind, path in (("anthropic", ""), ("gemini", ""), ("openai", "/v1")):
+    kinds = ("anthropic", "gemini", "openai", "ark", "novelai", "pixai", "elevenlabs")
+    for kind, path in ((kind, "/v1" if kind == "openai" else "") for kind in kinds):
         text += "[[providers]]\n" + toml("id", kind) + toml("kind", kind)
         text += toml("base_url", simulator + path) + toml("api_keys", [f"upstream-key-{kind}"])
     shipped = tomllib.loads((ROOT / "src" / "config" / "shipped.toml").read_text())["models"]
-    for model in [*(model for model in shipped if model["modality"] == "text"), GPT_SIM]:
+    for model in [*shipped, GPT_SIM]:
         prices = model["list_price"]
         text += "[[models]]\n" + "".join(toml(key, value) for key, value in model.items() if key != "list_price")
-        text += "[models.list_price]\n" + "".join(toml(key, value) for key, value in prices.items())
+        text += "[models.list_price]\n" + "".join(toml(json.dumps(key), value) for key, value in prices.items())
     return text
 
 

@@ -1,5 +1,7 @@
 //! The answer to an image request, as OpenAI's SDKs read it: links of ours, or the files in base 64.
 
+use std::fmt::Write;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
@@ -34,7 +36,7 @@ pub(super) async fn write(admitted: &Admitted, images: Vec<Image>) -> Result<Byt
         ResponseFormat::Url => 0,
     };
     let mut body = String::with_capacity(base64_bytes + 512 * (images.len() + 1));
-    body.push_str(&format!("{{\"created\":{},\"data\":[", now.0.div_euclid(1000)));
+    let _ = write!(body, "{{\"created\":{},\"data\":[", now.0.div_euclid(1000));
     for (n, image) in images.into_iter().enumerate() {
         if n > 0 {
             body.push(',');
@@ -52,13 +54,13 @@ pub(super) async fn write(admitted: &Admitted, images: Vec<Image>) -> Result<Byt
                 let link = kept.map_err(|error| ApiError::from(error).no_retry())?;
                 let expires = Timestamp::from_second(link.named.expires_at).unwrap_or_default();
                 let url = serde_json::to_string(link.url()).unwrap_or_default();
-                body.push_str(&format!("{{\"url\":{url},\"expires_at\":\"{expires}\"}}"));
+                let _ = write!(body, "{{\"url\":{url},\"expires_at\":\"{expires}\"}}");
             }
         }
     }
-    body.push_str(&format!("],\"output_format\":\"{}\"", first.format.name()));
+    let _ = write!(body, "],\"output_format\":\"{}\"", first.format.name());
     if same_size {
-        body.push_str(&format!(",\"size\":\"{}\"", first.size));
+        let _ = write!(body, ",\"size\":\"{}\"", first.size);
     }
     body.push('}');
     Ok(Bytes::from(body))

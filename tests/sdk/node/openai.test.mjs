@@ -280,3 +280,39 @@ for (const model of ONE_OF_EACH) {
     });
   }
 }
+
+const isImage = (bytes) => ['89504e47', 'ffd8ffe0', 'ffd8ffdb', 'ffd8ffe1'].includes(bytes.subarray(0, 4).toString('hex'));
+
+for (const model of ['seedream-5', 'novelai-v4', 'pixai-v4', 'nano-banana-pro']) {
+  test(`${model}: images`, async () => {
+    const prompt = `${marker()} a lighthouse`;
+    const inside = await client.images.generate({ model, prompt, response_format: 'b64_json' });
+    assert.ok(isImage(Buffer.from(inside.data[0].b64_json, 'base64')));
+    const { data, response } = await client.images.generate({ model, prompt, response_format: 'url' }).withResponse();
+    assert.equal(response.headers.get('lmhaven-model'), model);
+    const file = await fetch(data.data[0].url);
+    assert.equal(file.status, 200);
+    assert.ok(isImage(Buffer.from(await file.arrayBuffer())));
+  });
+}
+
+for (const [format, type] of [['mp3', 'audio/mpeg'], ['opus', 'audio/ogg'], ['wav', 'audio/wav'], ['pcm', 'audio/pcm']]) {
+  test(`speech: ${format}`, async () => {
+    const ask = { model: 'elevenlabs-v3', voice: 'alloy', input: `${marker()} is read aloud.`, response_format: format };
+    const whole = await client.audio.speech.create(ask);
+    assert.equal(whole.headers.get('content-type'), type);
+    assert.ok((await whole.arrayBuffer()).byteLength > 1000);
+    const streamed = await client.audio.speech.create(ask);
+    let bytes = 0;
+    for await (const piece of streamed.body) bytes += piece.length;
+    assert.ok(bytes > 1000);
+  });
+}
+
+test('speech: an unknown voice', async () => {
+  await assert.rejects(client.audio.speech.create({ model: 'elevenlabs-v3', voice: 'nobody', input: 'Hello' }), (error) => {
+    assert.equal(error.status, 400);
+    assert.equal(error.param, 'voice');
+    return true;
+  });
+});

@@ -1,6 +1,6 @@
 //! Images as objects: put at once with what is known of them, read in ranges, looked up without their bytes.
 //!
-//! An object is the image followed by a trailer of fixed size ([`Trailer`]). So one atomic put makes both, a folder
+//! An object is the image followed by a trailer of fixed size (`Trailer`). So one atomic put makes both, a folder
 //! of a gateway holds images that any viewer opens (what follows their end is ignored), and byte ranges of the image
 //! are byte ranges of the object. Its name is `{hour}/{expiry}-{id}.{ext}`: a link, whose expiry is signed, leads
 //! straight to it, and the sweep reads from names alone what is due, an hour's folder at a time.

@@ -2,25 +2,24 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use lmhaven_actors::adapters::Label;
 use lmhaven_actors::adapters::quantity::estimated_tokens;
-use lmhaven_actors::adapters::{Label, json_depth};
-use lmhaven_actors::chat::{Dialect, Summary};
+use lmhaven_actors::chat::Dialect;
 use lmhaven_actors::domain::account::{Admission, Charge, Standing};
 use lmhaven_actors::domain::ids::{RequestId, encode_base32};
-use lmhaven_actors::domain::price::PriceBook;
 use lmhaven_actors::domain::refusal::Feature;
 use lmhaven_actors::keyring::KeyEntry;
 use lmhaven_actors::system::fresh;
 use lmhaven_actors::workspace::{Lease, ReadStanding};
 
 use crate::config::{Modality, Model};
-use crate::error::{ApiError, Code};
-use crate::extract::body::{self, Body};
+use crate::error::ApiError;
+use crate::extract::body::Body;
 use crate::extract::caller;
 use crate::headers;
+use crate::relay::admission::{self, Leased};
 use crate::relay::dialects::{self, Client, Prepared};
 use crate::relay::meter::{AWAITED_FREE, prompt_only};
 use crate::relay::quote::{ModelBounds, Quote};
@@ -152,31 +151,25 @@ async fn admit(
     payload: web::Payload,
 ) -> Result<(Admitted, bool, Body), Failed> {
     let gateway = &worker.gateway;
-    let started = Instant::now();
-    let body = body::read(gateway, request.headers(), payload).await?;
-    let timing = Timing::body_read(started);
+    let (body, timing) = admission::read(gateway, request, payload).await?;
     let now = gateway.core.clock.now().wall;
-    let depth_max = usize::try_from(gateway.edge.limits.json_depth_max).unwrap_or(usize::MAX);
-    json_depth::check(&body.bytes, depth_max).map_err(ApiError::from)?;
     let (parsed, reply) = dialects::read(route, request.headers(), &body.bytes).map_err(ApiError::from)?;
     let summary = parsed.summary();
     gateway.edge.check_counts(&summary.input).map_err(ApiError::from)?;
     let failed = |error: ApiError| Failed { reply: Some(reply), ..error.into() };
-    let model = find_model(worker, &summary.model, Modality::Text).map_err(failed)?;
+    let model = admission::find_model(gateway, &summary.model, Modality::Text).map_err(failed)?;
     let failed = |error: ApiError| Failed { model: Some(model.clone()), reply: Some(reply), ..error.into() };
     let upstreams = dialects_of(worker, &model);
-    let book = gateway.core.prices.in_force(now);
-    let mut quote = quote(&model, book.as_deref(), &summary).map_err(failed)?;
+    let (row, version) = admission::price(gateway, &model, now).map_err(failed)?;
+    let bounds = ModelBounds { context_window: model.context_window, output_tokens_max: model.max_output_tokens };
+    let mut quote = Quote::new(&summary, row, version, bounds);
     let client = Client::new(parsed, reply, request.headers(), &key.workspace, &upstreams, &gateway.signatures)
         .map_err(|error| failed(error.into()))?;
     let mut prepared =
         client.prepare(&model, quote.output_limit, summary.stream, &upstreams).map_err(|error| failed(error.into()))?;
     let growth = prepared.sent_bytes_max().saturating_sub(body.bytes.len());
     quote.cover_growth(u64::try_from(growth).unwrap_or(u64::MAX));
-    let ask = quote.ask().map_err(|error| {
-        tracing::error!(%error, model = %model.id, "a request could not be priced");
-        failed(ApiError::new(Code::Internal, "this request could not be priced"))
-    })?;
+    let ask = quote.ask().map_err(|error| failed(admission::unpriced(&error, &model)))?;
     let watched = worker.watch.over(request.conn_data::<CallerSocket>(), key.clone());
     let admission = Admission {
         request: id,
@@ -189,16 +182,9 @@ async fn admit(
         wanted: ask.wanted,
         expires_at: now.plus_millis(HOLD_EXPIRES_AFTER_MILLIS),
     };
-    // Counted before it holds anything, so that draining waits for it; then looked whether it came too late for that.
-    let running = gateway.count_running();
-    if gateway.is_draining() {
-        return Err(failed(ApiError::draining()));
-    }
-    let (lease, standing) = Lease::admit(&key.workspace, admission).await.map_err(|error| failed(error.into()))?;
-    let lease = lease.map_err(|refused| {
-        let error = ApiError::not_admitted(refused, &gateway.config.server.public_url);
-        Failed { standing: Some(standing), ..failed(error) }
-    })?;
+    let admitted = admission::admit(gateway, &key, admission).await;
+    let Leased { lease, standing, running } =
+        admitted.map_err(|refused| Failed { model: Some(model.clone()), reply: Some(reply), ..refused })?;
     let affordable = quote.affordable_output(lease.held());
     if affordable != quote.output_limit {
         prepared =
@@ -231,23 +217,6 @@ async fn admit(
     Ok((admitted, summary.stream, body))
 }
 
-/// The model with this id, of the modality that the route serves.
-pub fn find_model(worker: &Worker, id: &str, wanted: Modality) -> Result<Arc<Model>, ApiError> {
-    let Some(model) = worker.gateway.catalogue.find(id) else {
-        return Err(ApiError::new(Code::ModelNotFound, "there is no such model; GET /v1/models lists them").at("model"));
-    };
-    if model.modality == wanted {
-        return Ok(model.clone());
-    }
-    let makes = |modality| match modality {
-        Modality::Text => "chat completions",
-        Modality::Image => "images",
-        Modality::Voice => "speech",
-    };
-    let message = format!("this model makes {}, not {}", makes(model.modality), makes(wanted));
-    Err(ApiError::new(Code::InvalidRequest, message).at("model"))
-}
-
 /// The dialects of the model's providers that are in use, each once.
 fn dialects_of(worker: &Worker, model: &Model) -> Vec<Dialect> {
     let mut dialects = Vec::with_capacity(1);
@@ -258,14 +227,4 @@ fn dialects_of(worker: &Worker, model: &Model) -> Vec<Dialect> {
         }
     }
     dialects
-}
-
-fn quote(model: &Model, book: Option<&PriceBook>, summary: &Summary) -> Result<Quote, ApiError> {
-    let priced = book.and_then(|book| Some((book.rows.get(&*model.id)?, book.version)));
-    let Some((row, version)) = priced else {
-        tracing::error!(model = %model.id, "the price book in force has no price for this model");
-        return Err(ApiError::new(Code::Internal, "this model has no price right now"));
-    };
-    let bounds = ModelBounds { context_window: model.context_window, output_tokens_max: model.max_output_tokens };
-    Ok(Quote::new(summary, row, version, bounds))
 }

@@ -3,6 +3,7 @@
 //! `routes` calls [`chat::serve`]; what a phase decides about money it asks the workspace's lease, what it
 //! says to a provider comes from an adapter. Nothing here knows a protocol's fields.
 
+pub mod admission;
 pub mod catalogue;
 pub mod chat;
 pub mod dialects;

@@ -54,7 +54,7 @@ impl Quote {
     /// The quote of a request at a price.
     ///
     /// No prompt is larger than the model's context window: beyond it the provider refuses.
-    pub fn new(summary: &Summary, row: &PriceRow, price_version: u32, model: ModelBounds) -> Self {
+    pub fn new(summary: &Summary, row: PriceRow, price_version: u32, model: ModelBounds) -> Self {
         let model_output_max = model.output_tokens_max;
         let chosen = match summary.output_limit {
             Some(limit) => limit.get().min(model_output_max),
@@ -63,7 +63,7 @@ impl Quote {
         };
         let output_least = OUTPUT_TOKENS_LEAST.saturating_add(summary.thinking_budget).min(chosen);
         Self {
-            row: row.clone(),
+            row,
             price_version,
             prompt: prompt_bound(&summary.input, u64::from(model.context_window)),
             context_window: u64::from(model.context_window),
@@ -215,17 +215,17 @@ mod tests {
 
     #[test]
     fn a_plain_answer_holds_its_worst_case_and_a_stream_a_slice() {
-        let plain = Quote::new(&summary(false, Some(4_000)), &row(), 1, MODEL);
+        let plain = Quote::new(&summary(false, Some(4_000)), row(), 1, MODEL);
         // (1016 × 5 + 4000 × 25) ÷ 28 micro-dollars
         assert_eq!(plain.ask().unwrap().wanted, NanoUsd::from_nano(3_752_858));
-        let stream = Quote::new(&summary(true, Some(4_000)), &row(), 1, MODEL).ask().unwrap();
+        let stream = Quote::new(&summary(true, Some(4_000)), row(), 1, MODEL).ask().unwrap();
         assert_eq!(stream.least, stream.wanted);
         assert!(stream.wanted < plain.ask().unwrap().wanted);
     }
 
     #[test]
     fn what_a_translation_adds_is_held_too() {
-        let mut quote = Quote::new(&summary(false, Some(16)), &row(), 1, MODEL);
+        let mut quote = Quote::new(&summary(false, Some(16)), row(), 1, MODEL);
         let before = quote.ask().unwrap().least;
         quote.cover_growth(28_000);
         assert_eq!(quote.ask().unwrap().least.nano() - before.nano(), 5_000_000, "28,000 × 5 ÷ 28 micro-dollars");
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_limit_that_the_caller_left_out_is_chosen() {
-        let limit = |stream, asked| Quote::new(&summary(stream, asked), &row(), 1, MODEL).output_limit;
+        let limit = |stream, asked| Quote::new(&summary(stream, asked), row(), 1, MODEL).output_limit;
         assert_eq!((limit(true, None), limit(false, None)), (128_000, 32_000));
         assert_eq!(limit(false, Some(1_000_000)), 128_000, "no model writes more than it can");
     }
@@ -241,9 +241,9 @@ mod tests {
     #[test]
     fn a_prompt_that_writes_the_cache_is_held_at_the_dearest_write_price() {
         let mut asked = summary(false, Some(16));
-        let plain = Quote::new(&asked, &row(), 1, MODEL).ask().unwrap().wanted;
+        let plain = Quote::new(&asked, row(), 1, MODEL).ask().unwrap().wanted;
         asked.input.cache_write = Some(CacheTtl::OneHour);
-        assert!(Quote::new(&asked, &row(), 1, MODEL).ask().unwrap().wanted > plain);
+        assert!(Quote::new(&asked, row(), 1, MODEL).ask().unwrap().wanted > plain);
     }
 
     #[test]
@@ -251,7 +251,7 @@ mod tests {
         let mut asked = summary(false, Some(16));
         asked.input.document_pages = 1_000;
         let small = ModelBounds { context_window: 200_000, ..MODEL };
-        let least = Quote::new(&asked, &row(), 1, small).ask().unwrap().least;
+        let least = Quote::new(&asked, row(), 1, small).ask().unwrap().least;
         // (200000 × 5 + 16 × 25) ÷ 28 micro-dollars
         assert_eq!(least, NanoUsd::from_nano(35_728_572));
     }
@@ -259,7 +259,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_money_affords_is_covered_and_one_token_more_is_not(limit in 16_u32..100_000, part in 0_u32..1000) {
-            let quote = Quote::new(&summary(false, Some(limit)), &row(), 1, MODEL);
+            let quote = Quote::new(&summary(false, Some(limit)), row(), 1, MODEL);
             let Ask { least, wanted } = quote.ask().unwrap();
             let between = least.nano() + (wanted.nano() - least.nano()) * i64::from(part) / 1000;
             let held = NanoUsd::from_nano(between);

@@ -12,25 +12,22 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::{Bytes, BytesMut};
 use lmhaven_actors::adapters::elevenlabs::{self, SpeechCall};
-use lmhaven_actors::adapters::{UpstreamFault, json_depth, openai};
-use lmhaven_actors::chat::Dialect;
+use lmhaven_actors::adapters::{UpstreamFault, openai};
 use lmhaven_actors::domain::account::{Admission, Charge, Standing};
 use lmhaven_actors::domain::ids::RequestId;
 use lmhaven_actors::domain::price::PriceRow;
 use lmhaven_actors::domain::refusal::Feature;
 use lmhaven_actors::domain::usage::{Bucket, Usage};
-use lmhaven_actors::keyring::KeyEntry;
 use lmhaven_actors::media::audio::AudioMeter;
 use lmhaven_actors::media::speech::AudioFormat;
 use lmhaven_actors::provider::{Attempt, Call, Exchange, ExchangeError, NoAccount, Outcome, ProviderHandle};
-use lmhaven_actors::system::fresh;
 use lmhaven_actors::workspace::Lease;
 use tokio::time::timeout;
 
 use crate::config::{Modality, Model};
 use crate::error::{ApiError, Code};
-use crate::extract::{body, caller};
-use crate::relay::chat::{self, Failed, find_model};
+use crate::relay::admission::{self, Asked, Leased};
+use crate::relay::chat::{self, Failed};
 use crate::relay::dispatch::{count, malformed, read_fault};
 use crate::relay::generator::{Generator, Next, Yielder};
 use crate::relay::stream_body::{Ended, StreamBody};
@@ -45,25 +42,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
 /// Serves `POST /v1/audio/speech`.
 pub async fn serve(worker: Rc<Worker>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let id = fresh::request_id(worker.gateway.core.clock.now().wall);
-    let key = match caller::enter(&worker.gateway, &request).await {
-        Ok(key) => key,
-        Err(error) => {
-            telemetry::request_refused(Route::Speech, None, &error);
-            return error.respond(Dialect::Openai, id);
-        }
-    };
-    let delivered = match admit(id, &worker, key.clone(), &request, payload).await {
-        Ok(admitted) => deliver(admitted).await,
-        Err(failed) => {
-            telemetry::request_refused(Route::Speech, failed.model.as_deref(), &failed.error);
-            Err(failed)
-        }
-    };
-    match delivered {
-        Ok(response) => response,
-        Err(failed) => failed.respond(&key, Dialect::Openai, id).await,
-    }
+    admission::serve(Route::Speech, worker, request, payload, admit, deliver).await
 }
 
 /// A request that was admitted.
@@ -82,22 +61,13 @@ struct Admitted {
     running: Running,
 }
 
-async fn admit(
-    id: RequestId,
-    worker: &Rc<Worker>,
-    key: Arc<KeyEntry>,
-    request: &HttpRequest,
-    payload: web::Payload,
-) -> Result<Admitted, Failed> {
+async fn admit(asking: Asked<'_>, payload: web::Payload) -> Result<Admitted, Failed> {
+    let Asked { id, worker, key, request } = asking;
     let gateway = &worker.gateway;
-    let started = Instant::now();
-    let body = body::read(gateway, request.headers(), payload).await?;
-    let timing = Timing::body_read(started);
-    let depth_max = usize::try_from(gateway.edge.limits.json_depth_max).unwrap_or(usize::MAX);
-    json_depth::check(&body.bytes, depth_max).map_err(ApiError::from)?;
+    let (body, timing) = admission::read(gateway, request, payload).await?;
     let asked = openai::read_speech(&body.bytes).map_err(ApiError::from)?;
     drop(body);
-    let model = find_model(worker, &asked.model, Modality::Voice)?;
+    let model = admission::find_model(gateway, &asked.model, Modality::Voice)?;
     let failed = |error: ApiError| Failed { model: Some(model.clone()), ..error.into() };
     let (provider, voices) = model
         .providers
@@ -111,16 +81,8 @@ async fn admit(
     // An unknown voice is refused here, before anything is held.
     let call = elevenlabs::render(&asked, &model.upstream_model, &voices).map_err(|error| failed(error.into()))?;
     let now = gateway.core.clock.now().wall;
-    let book = gateway.core.prices.in_force(now);
-    let priced = book.as_deref().and_then(|book| Some((book.rows.get(&*model.id)?.clone(), book.version)));
-    let Some((row, price_version)) = priced else {
-        tracing::error!(model = %model.id, "the price book in force has no price for this model");
-        return Err(failed(ApiError::new(Code::Internal, "this model has no price right now")));
-    };
-    let worst = row.speech_hold(call.characters).map_err(|error| {
-        tracing::error!(%error, model = %model.id, "a request could not be priced");
-        failed(ApiError::new(Code::Internal, "this request could not be priced"))
-    })?;
+    let (row, price_version) = admission::price(gateway, &model, now).map_err(failed)?;
+    let worst = row.speech_hold(call.characters).map_err(|error| failed(admission::unpriced(&error, &model)))?;
     let watched = worker.watch.over(request.conn_data::<CallerSocket>(), key.clone());
     let admission = Admission {
         request: id,
@@ -133,16 +95,9 @@ async fn admit(
         wanted: worst,
         expires_at: now.plus_millis(HOLD_EXPIRES_AFTER_MILLIS),
     };
-    // Counted before it holds anything, so that draining waits for it; then looked whether it came too late for that.
-    let running = gateway.count_running();
-    if gateway.is_draining() {
-        return Err(failed(ApiError::draining()));
-    }
-    let (lease, standing) = Lease::admit(&key.workspace, admission).await.map_err(|error| failed(error.into()))?;
-    let lease = lease.map_err(|refused| {
-        let error = ApiError::not_admitted(refused, &gateway.config.server.public_url);
-        Failed { standing: Some(standing), ..failed(error) }
-    })?;
+    let leased = admission::admit(gateway, key, admission).await;
+    let Leased { lease, standing, running } =
+        leased.map_err(|refused| Failed { model: Some(model.clone()), ..refused })?;
     Ok(Admitted {
         request: id,
         worker: worker.clone(),

@@ -26,7 +26,8 @@ use super::WorkerData;
 use crate::config::{Modality, Model};
 use crate::error::ApiError;
 use crate::extract::{body, caller};
-use crate::relay::chat::{Failed, find_model, label};
+use crate::relay::admission::find_model;
+use crate::relay::chat::{Failed, label};
 use crate::relay::dialects::CountBody;
 use crate::relay::dispatch::malformed;
 use crate::relay::{Worker, dialects};
@@ -67,7 +68,7 @@ async fn count(
     json_depth::check(&body.bytes, depth_max).map_err(ApiError::from)?;
     let parsed = CountBody::read(&body.bytes).map_err(ApiError::from)?;
     let summary = parsed.summary();
-    let model = find_model(worker, &summary.model, Modality::Text)?;
+    let model = find_model(gateway, &summary.model, Modality::Text)?;
     let failed = |error: ApiError| Failed { model: Some(model.clone()), ..error.into() };
     let provider = model.providers.iter().find_map(|id| {
         let provider = worker.providers.get(id)?;

@@ -18,6 +18,8 @@ const GAUGES_WITHIN: Duration = Duration::from_secs(20);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 /// The roster's models of text, each at one provider.
 const TEXT_MODELS: usize = 5;
+/// And those of images that a provider of text makes.
+const IMAGE_MODELS: usize = 1;
 
 /// Has an answer only where something is missing or new.
 const QUIET: [&str; 2] = ["absent(lmhaven_build_info)", " unless "];
@@ -62,8 +64,8 @@ async fn closed_sets_start_at_zero(gateway: &Gateway) {
         let started = zeros("lmhaven_rejections_total", REJECTION_REASONS.len())
             && zeros("lmhaven_upstream_attempts_total", 2 * ATTEMPT_OUTCOMES.len())
             && zeros("lmhaven_provider_key_cooldowns_total", 2 * COOLDOWN_REASONS.len())
-            && zeros("lmhaven_requests_total", 2 * TEXT_MODELS)
-            && zeros("lmhaven_charged_usd_total", TEXT_MODELS)
+            && zeros("lmhaven_requests_total", 2 * TEXT_MODELS + IMAGE_MODELS)
+            && zeros("lmhaven_charged_usd_total", TEXT_MODELS + IMAGE_MODELS)
             && zeros("lmhaven_streams_open", 2);
         if started { Ok(()) } else { Err(text) }
     })

@@ -214,7 +214,7 @@ async fn a_store_whose_bytes_were_changed_is_1() {
     process.signal(Signal::TERM);
     assert_eq!(process.exit_code().await, 0);
     site.verified().await;
-    let file = site.store().join("db");
+    let file = site.store().join("mirror/00000000.seg");
     let mut bytes = std::fs::read(&file).unwrap();
     let name = b"owner@example.com";
     let at = bytes.windows(name.len()).position(|window| window == name).expect("what was written is there");

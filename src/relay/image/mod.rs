@@ -11,12 +11,10 @@ mod reply;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::join_all;
-use lmhaven_actors::adapters::{json_depth, openai};
-use lmhaven_actors::chat::Dialect;
+use lmhaven_actors::adapters::openai;
 use lmhaven_actors::domain::account::{Admission, Charge};
 use lmhaven_actors::domain::ids::RequestId;
 use lmhaven_actors::domain::image_tier::ImageTier;
@@ -24,17 +22,15 @@ use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::domain::price::{PriceError, PriceRow};
 use lmhaven_actors::domain::refusal::Feature;
 use lmhaven_actors::domain::usage::Usage;
-use lmhaven_actors::keyring::KeyEntry;
 use lmhaven_actors::media::{Image, ImageJob, ImagePlan, ImageRequest};
 use lmhaven_actors::provider::NoAccount;
-use lmhaven_actors::system::fresh;
 use lmhaven_actors::workspace::Lease;
 
 use crate::config::{Modality, Model};
 use crate::edge::BodyBudget;
 use crate::error::{ApiError, Code};
-use crate::extract::{body, caller};
-use crate::relay::chat::{Failed, find_model};
+use crate::relay::admission::{self, Asked, Leased};
+use crate::relay::chat::Failed;
 use crate::relay::meter::AWAITED_FREE;
 use crate::relay::watch::{CallerSocket, Watched};
 use crate::relay::{Running, Worker};
@@ -49,25 +45,7 @@ const BYTES_PER_IMAGE: u64 = 16 * 1024 * 1024;
 
 /// Serves `POST /v1/images/generations`.
 pub async fn serve(worker: Rc<Worker>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let id = fresh::request_id(worker.gateway.core.clock.now().wall);
-    let key = match caller::enter(&worker.gateway, &request).await {
-        Ok(key) => key,
-        Err(error) => {
-            telemetry::request_refused(Route::Images, None, &error);
-            return error.respond(Dialect::Openai, id);
-        }
-    };
-    let delivered = match admit(id, &worker, key.clone(), &request, payload).await {
-        Ok((admitted, watched)) => deliver(admitted, watched).await,
-        Err(failed) => {
-            telemetry::request_refused(Route::Images, failed.model.as_deref(), &failed.error);
-            Err(failed)
-        }
-    };
-    match delivered {
-        Ok(response) => response,
-        Err(failed) => failed.respond(&key, Dialect::Openai, id).await,
-    }
+    admission::serve(Route::Images, worker, request, payload, admit, deliver).await
 }
 
 /// A request that was admitted: everything that its generations need.
@@ -86,34 +64,20 @@ struct Admitted {
     _running: Running,
 }
 
-async fn admit(
-    id: RequestId,
-    worker: &Rc<Worker>,
-    key: Arc<KeyEntry>,
-    request: &HttpRequest,
-    payload: web::Payload,
-) -> Result<(Admitted, Watched), Failed> {
+async fn admit(asking: Asked<'_>, payload: web::Payload) -> Result<(Admitted, Watched), Failed> {
+    let Asked { id, worker, key, request } = asking;
     let gateway = &worker.gateway;
-    let started = Instant::now();
-    let body = body::read(gateway, request.headers(), payload).await?;
-    let timing = Timing::body_read(started);
-    let depth_max = usize::try_from(gateway.edge.limits.json_depth_max).unwrap_or(usize::MAX);
-    json_depth::check(&body.bytes, depth_max).map_err(ApiError::from)?;
+    let (body, timing) = admission::read(gateway, request, payload).await?;
     let asked = openai::read_image_request(&body.bytes).map_err(ApiError::from)?;
     drop(body);
-    let model = find_model(worker, &asked.model, Modality::Image)?;
+    let model = admission::find_model(gateway, &asked.model, Modality::Image)?;
     let failed = |error: ApiError| Failed { model: Some(model.clone()), ..error.into() };
     let Some((_, adapter)) = maker::provider(worker, &model) else {
         return Err(failed(ApiError::no_account(NoAccount::Disabled)));
     };
     let plan = adapter.plan(&asked, &model.upstream_model).map_err(|error| failed(error.into()))?;
     let now = gateway.core.clock.now().wall;
-    let book = gateway.core.prices.in_force(now);
-    let priced = book.as_deref().and_then(|book| Some((book.rows.get(&*model.id)?.clone(), book.version)));
-    let Some((row, price_version)) = priced else {
-        tracing::error!(model = %model.id, "the price book in force has no price for this model");
-        return Err(failed(ApiError::new(Code::Internal, "this model has no price right now")));
-    };
+    let (row, price_version) = admission::price(gateway, &model, now).map_err(failed)?;
     let worst = worst_case(&plan, &row, &model).map_err(failed)?;
     let mut budget = gateway.edge.body_budget();
     budget.take(BYTES_PER_IMAGE.saturating_mul(u64::from(asked.count))).map_err(|used_up| {
@@ -131,16 +95,8 @@ async fn admit(
         wanted: worst,
         expires_at: now.plus_millis(HOLD_EXPIRES_AFTER_MILLIS),
     };
-    // Counted before it holds anything, so that draining waits for it; then looked whether it came too late for that.
-    let running = gateway.count_running();
-    if gateway.is_draining() {
-        return Err(failed(ApiError::draining()));
-    }
-    let (lease, standing) = Lease::admit(&key.workspace, admission).await.map_err(|error| failed(error.into()))?;
-    let lease = lease.map_err(|refused| {
-        let error = ApiError::not_admitted(refused, &gateway.config.server.public_url);
-        Failed { standing: Some(standing), ..failed(error) }
-    })?;
+    let leased = admission::admit(gateway, key, admission).await;
+    let Leased { lease, running, .. } = leased.map_err(|refused| Failed { model: Some(model.clone()), ..refused })?;
     let admitted = Admitted {
         request: id,
         worker: worker.clone(),
@@ -166,10 +122,7 @@ fn worst_case(plan: &ImagePlan, row: &PriceRow, model: &Model) -> Result<NanoUsd
                 format!("this model is not sold in the size {tier}; leave size out, or ask for a smaller one");
             ApiError::new(Code::InvalidRequest, message).at("size")
         }
-        PriceError::OtherModality(_) | PriceError::Overflow => {
-            tracing::error!(%error, model = %model.id, "a request could not be priced");
-            ApiError::new(Code::Internal, "this request could not be priced")
-        }
+        PriceError::OtherModality(_) | PriceError::Overflow => admission::unpriced(&error, model),
     })
 }
 
@@ -180,7 +133,7 @@ fn usage_of(images: impl IntoIterator<Item = (ImageTier, u32)>) -> Usage {
 }
 
 /// Runs the generations beside the caller, who may leave.
-async fn deliver(admitted: Admitted, watched: Watched) -> Result<HttpResponse, Failed> {
+async fn deliver((admitted, watched): (Admitted, Watched)) -> Result<HttpResponse, Failed> {
     let (sent, started) = (admitted.sent.clone(), admitted.timing.started);
     let model = admitted.model.clone();
     let present = Rc::new(Cell::new(true));

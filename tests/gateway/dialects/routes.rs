@@ -79,7 +79,7 @@ async fn the_list_of_models_is_one_that_both_sdk_families_read() {
     let models = list["data"].as_array().unwrap();
     assert_eq!((&list["object"], &list["has_more"]), (&json!("list"), &json!(false)));
     assert_eq!((&list["first_id"], &list["last_id"]), (&models[0]["id"], &models[models.len() - 1]["id"]));
-    assert_eq!(models.len(), 7);
+    assert_eq!(models.len(), 11);
     for model in models {
         let (id, created) = (model["id"].as_str().unwrap(), model["created_at"].as_str().unwrap());
         assert_eq!((&model["object"], &model["type"]), (&json!("model"), &json!("model")), "{model}");

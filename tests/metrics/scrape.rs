@@ -60,7 +60,9 @@ fn is_known(metric: &str, label: &str, value: &str, models: &[&str], providers: 
     match label {
         "model" | "gen_ai_request_model" => models.contains(&value) || value == OTHER,
         "provider" | "gen_ai_provider_name" => providers.contains(&value) || value == NONE,
-        "route" => ["/v1/chat/completions", "/v1/messages"].contains(&value),
+        "route" => {
+            ["/v1/chat/completions", "/v1/messages", "/v1/images/generations", "/v1/audio/speech"].contains(&value)
+        }
         "outcome" => ATTEMPT_OUTCOMES.contains(&value),
         "reason" if metric == "lmhaven_rejections_total" => REJECTION_REASONS.contains(&value),
         "reason" => COOLDOWN_REASONS.contains(&value),
@@ -72,7 +74,7 @@ fn is_known(metric: &str, label: &str, value: &str, models: &[&str], providers: 
             ["unavailable", "unknown", "fatal", "fenced", "duplicate"].contains(&value)
         }
         "kind" => value == "workspace",
-        "gen_ai_operation_name" => value == "chat",
+        "gen_ai_operation_name" => ["chat", "image_generation", "speech"].contains(&value),
         "version" => value == env!("CARGO_PKG_VERSION"),
         "le" => value == "+Inf" || value.parse::<f64>().is_ok(),
         _ => false,

@@ -11,7 +11,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use super::link::GOOD_FOR_SECONDS;
 use super::sweep::{EVERY, GRACE_SECONDS, ROUND_MAX, keep_clean};
 use super::*;
-use crate::config::ImagePlace;
+use crate::config::{FixedEnvironment, ImagePlace};
 
 const NOW: UnixMillis = UnixMillis(1_795_392_000_000);
 /// From its making until an image is due.
@@ -63,6 +63,33 @@ async fn an_image_is_kept_whole_with_what_is_known_of_it() {
         assert_ne!(another.named.id, link.named.id);
         assert_eq!(images.find(&another.named).await.unwrap().pixels, None);
     }
+}
+
+#[tokio::test]
+async fn a_generated_key_outlives_the_process_and_goes_on_verifying_beside_configured_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |more: &str| {
+        let text = format!("[store]\npath = \"{}\"\n{more}", folder.path().display());
+        let config = Config::parse(Some(("test", &text)), &FixedEnvironment::default()).unwrap();
+        Images::open(&config).unwrap()
+    };
+    let verifies = |images: &Images, link: &Link| {
+        let (path, query) = link.url().strip_prefix("http://127.0.0.1:8080").unwrap().split_once('?').unwrap();
+        images.check(path, query, NOW).is_ok()
+    };
+    let own = "[[images.link_keys]]\nkid = 1\nkey = \"0123456789012345678901234567890123456789012\"\n";
+    assert!(!folder.path().join(keys::FILE).exists());
+    let generated = open("").keep(png(50), None, NOW).await.unwrap();
+    assert!(generated.url().contains("&kid=0&"), "{}", generated.url());
+    assert!(verifies(&open(""), &generated));
+    let configured = open(own);
+    assert!(verifies(&configured, &generated));
+    let link = configured.keep(png(50), None, NOW).await.unwrap();
+    assert!(link.url().contains("&kid=1&"), "{}", link.url());
+    std::fs::remove_file(folder.path().join(keys::FILE)).unwrap();
+    let configured = open(own);
+    assert!(verifies(&configured, &link) && !verifies(&configured, &generated), "the file was the key");
+    assert!(!folder.path().join(keys::FILE).exists(), "nothing is generated beside configured keys");
 }
 
 #[tokio::test]

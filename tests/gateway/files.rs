@@ -1,8 +1,10 @@
 //! Stored images over HTTP: whose link is good, what is answered to it, and when an image is gone.
 //!
-//! `links` is about who gets in, `answers` about headers, ranges and conditions, `keeping` about where the bytes are.
+//! `links` is about who gets in, `answers` about headers, ranges and conditions, `keeping` about where the bytes are,
+//! `bucket` about the same in S3.
 
 mod answers;
+mod bucket;
 mod keeping;
 mod links;
 

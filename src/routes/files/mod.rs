@@ -8,15 +8,17 @@ mod conditions;
 
 use std::ops::RangeInclusive;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody, SizedStream};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, EntityTag, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::StreamExt;
 use lmhaven_actors::chat::Dialect;
+use lmhaven_actors::domain::ids::RequestId;
 use lmhaven_actors::domain::time::UnixMillis;
 use lmhaven_actors::system::fresh;
 
@@ -25,7 +27,7 @@ use crate::error::{ApiError, Code};
 use crate::headers;
 use crate::images::format::Format;
 use crate::images::link::Named;
-use crate::images::store::Stored;
+use crate::images::store::{StoreError, Stored};
 use crate::relay::{Gateway, Worker};
 use conditions::Answer;
 
@@ -105,7 +107,7 @@ impl<E: Into<ApiError>> From<E> for Refused {
 }
 
 impl Refused {
-    fn respond(self, id: lmhaven_actors::domain::ids::RequestId) -> HttpResponse {
+    fn respond(self, id: RequestId) -> HttpResponse {
         let mut response = self.error.start_response(Dialect::Openai);
         headers::request_id(&mut response, id);
         // A link that is refused now may have been good a moment ago, and an image that is missing be back.
@@ -157,7 +159,7 @@ async fn answer(
         let (first, last) = (part.start(), part.end());
         response.insert_header((header::CONTENT_RANGE, format!("bytes {first}-{last}/{}", stored.length)));
     }
-    let body = if *request.method() == actix_web::http::Method::HEAD {
+    let body = if *request.method() == Method::HEAD {
         FileBody::Empty(BodySize::Sized(stored.length))
     } else {
         read(gateway, &named, &stored, part).await?
@@ -193,7 +195,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The bytes as they are read. A download counts as running, so that draining lets it finish.
 async fn read(
-    gateway: &std::sync::Arc<Gateway>,
+    gateway: &Arc<Gateway>,
     named: &Named,
     stored: &Stored,
     part: Option<RangeInclusive<u64>>,
@@ -208,7 +210,7 @@ async fn read(
     Ok(FileBody::Stream(SizedStream::new(end.saturating_sub(first), bytes.boxed_local())))
 }
 
-type Reading = futures_util::stream::LocalBoxStream<'static, Result<Bytes, crate::images::store::StoreError>>;
+type Reading = futures_util::stream::LocalBoxStream<'static, Result<Bytes, StoreError>>;
 
 /// The body of an answer with an image, or with the length of one.
 enum FileBody {

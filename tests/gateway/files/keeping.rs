@@ -1,14 +1,16 @@
 //! Where the bytes are: one object each, gone an hour after the link, and nothing of a link in the log.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use lmhaven::config::{Config, FixedEnvironment};
+use lmhaven::images::Images;
 use lmhaven::images::sweep::{ROUND_MAX, Swept};
 use tracing_subscriber::EnvFilter;
 
 use super::{Tomorrow, png, rest_of};
-use crate::harness::Haven;
+use crate::harness::{Haven, until};
 
 const DAY: i64 = 86_400;
 const HOUR: i64 = 3600;
@@ -16,8 +18,7 @@ const HOUR: i64 = 3600;
 impl Haven {
     /// Every file of the folder of images.
     fn objects(&self) -> Vec<PathBuf> {
-        let files = |folder: PathBuf| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        files(self.folder.path().join("store").join("images")).flat_map(files).collect()
+        files_below(&self.folder.path().join("store").join("images"))
     }
 }
 
@@ -50,6 +51,32 @@ async fn an_image_outlives_its_link_by_an_hour_and_no_more() {
     let due = tomorrow.set(DAY + HOUR);
     assert_eq!(images.sweep(due, ROUND_MAX).await.unwrap().deleted, 1);
     assert_eq!(haven.objects(), Vec::<PathBuf>::new());
+    haven.finish().await;
+}
+
+/// Every file of a folder's folders.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let files = |folder: PathBuf| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files(folder.to_owned()).flat_map(files).collect()
+}
+
+#[actix_web::test]
+async fn what_was_due_while_no_gateway_ran_is_deleted_at_its_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display().to_string();
+    let text = format!("[store]\npath = \"{place}\"\n[images]\npath = \"{place}/images\"\n");
+    let before = Config::parse(Some(("before", &text)), &FixedEnvironment::default()).unwrap();
+    let before = Images::open(&before).unwrap();
+    let tomorrow = Tomorrow::new();
+    let kept = before.keep(png(10), None, tomorrow.set(0)).await.unwrap();
+    before.keep(png(10), None, tomorrow.set(-DAY - HOUR - 1)).await.unwrap();
+    tomorrow.set(0);
+    let images = folder.path().join("images");
+    assert_eq!(files_below(&images).len(), 2);
+    let path = images.display().to_string();
+    let haven = Haven::start_from("", &[("IMAGES__PATH", &path)], tomorrow.clock()).await;
+    let left = until("the first sweep", || async { Some(files_below(&images)).filter(|left| left.len() == 1) }).await;
+    assert!(left[0].display().to_string().ends_with(&kept.named.file_name()));
     haven.finish().await;
 }
 

@@ -220,3 +220,21 @@ async fn a_caller_who_leaves_late_pays_for_what_is_made_and_one_who_leaves_at_on
     assert_eq!(charge_of(&haven.last_settle(&workspace).await), 3_526_316);
     haven.finish().await;
 }
+
+#[actix_web::test]
+async fn images_that_are_being_made_have_a_budget_of_bytes() {
+    // Room for one image of the largest kind and a request beside it.
+    let haven = Haven::start_with(&[("LIMITS__EDGE__BODY_BYTES_IN_FLIGHT", "33 MiB")]).await;
+    let workspace = haven.workspace("1").await;
+    // 15 MB of base 64.
+    script(&haven, json!({"media": {"generate_ms": 500, "pad_bytes": 11_250_000}}));
+    let body = draw("nano-banana-pro", 2, "b64_json");
+    let replies = futures_util::future::join_all((0..2).map(|_| generate(&haven, &workspace, &body))).await;
+    let (good, refused): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status == 200);
+    assert_eq!((good.len(), refused.len()), (1, 1));
+    assert_eq!(refused[0].refusal(), (503, "overloaded"));
+    assert!(good[0].text.len() > 2 * 15_000_000);
+    // What was taken comes back.
+    generate(&haven, &workspace, &draw("nano-banana-pro", 1, "url")).await.ok();
+    haven.finish().await;
+}

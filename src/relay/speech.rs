@@ -30,6 +30,7 @@ use crate::relay::admission::{self, Asked, Leased};
 use crate::relay::chat::{self, Failed};
 use crate::relay::dispatch::{count, malformed, read_fault};
 use crate::relay::generator::{Generator, Next, Yielder};
+use crate::relay::meter::AWAITED_FREE;
 use crate::relay::stream_body::{Ended, StreamBody};
 use crate::relay::watch::{CallerSocket, Signal, Watched};
 use crate::relay::{Running, Worker};
@@ -153,7 +154,9 @@ async fn run(admitted: Admitted, yielder: Yielder) -> Ended {
     let outcome = relay(&admitted, &mut meter, &yielder).await;
     let charge = match &outcome {
         Ok(()) => Some(admitted.charge(&meter, true)),
-        Err(Stop { caller: true, .. }) if meter.bytes() > 0 => Some(admitted.charge(&meter, true)),
+        Err(Stop { caller: true, .. }) if meter.bytes() > 0 || admitted.timing.started.elapsed() > AWAITED_FREE => {
+            Some(admitted.charge(&meter, true))
+        }
         Err(Stop { delivered: true, .. }) => Some(admitted.charge(&meter, false)),
         Err(_) => None,
     };
@@ -197,7 +200,6 @@ async fn relay(admitted: &Admitted, meter: &mut AudioMeter, yielder: &Yielder) -
     let begun = tokio::select! {
         biased;
         begun = begin(admitted) => begun?,
-        // Before there is any audio nobody owes anything.
         signal = admitted.watched.over() => return Err(match signal {
             Signal::Ending => ApiError::draining().into(),
             _ => Stop { caller: true, ..hung_up().into() },

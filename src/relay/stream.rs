@@ -124,7 +124,8 @@ impl From<ApiError> for Broken {
 
 /// Attempts until the first event, then the rest.
 async fn relay(admitted: &mut Admitted, yielder: &Yielder) -> Result<Finished, Broken> {
-    let (mut exchange, mut relay, out, flow) = first_event(admitted, yielder).await?;
+    // In a box of its own: what the attempts need is several KiB that a stream would keep for life.
+    let (mut exchange, mut relay, out, flow) = Box::pin(first_event(admitted, yielder)).await?;
     admitted.prepared.forget_calls();
     let _open = telemetry::first_event(admitted.route, &admitted.model, &admitted.timing);
     if admitted.worker.gateway.core.journal.durable(admitted.lease.ticket()).await.is_err() {

@@ -170,6 +170,25 @@ async fn a_caller_who_leaves_pays_for_the_characters_and_frees_the_slot() {
 }
 
 #[actix_web::test]
+async fn a_caller_who_leaves_before_any_audio_pays_only_after_a_second() {
+    let haven = Haven::start().await;
+    let workspace = haven.workspace("1").await;
+    script(&haven, json!({"fault": {"kind": "hang_before_headers"}}));
+    let input = "Hello, is anybody there?";
+    let leave_after = async |millis| {
+        let request = haven.request(&workspace.key, "POST", "/v1/audio/speech").json(&speak(input, "mp3"));
+        assert!(request.timeout(std::time::Duration::from_millis(millis)).send().await.is_err());
+        haven.control.wait_until(|stats| stats.open == 0).await;
+    };
+    leave_after(200).await;
+    assert_nothing_charged(&haven, &workspace).await;
+    leave_after(1_500).await;
+    haven.settled_balance(&workspace).await;
+    assert_eq!(charge_of(&haven.last_settle(&workspace).await), price(0, input.chars().count()));
+    haven.finish().await;
+}
+
+#[actix_web::test]
 async fn a_workspace_without_the_feature_or_the_money_is_refused() {
     let haven = Haven::start().await;
     let poor = haven.workspace("0.0001").await;

@@ -161,6 +161,7 @@ impl Committer {
         }
         self.report(group, &outcomes);
         self.shared.publish(group.len());
+        self.pace.rest = self.options.rest_after(group.len());
         self.pace.last_end = Some(Instant::now());
         true
     }

@@ -13,9 +13,10 @@ pub struct JournalOptions {
     /// How long a record for which nobody waits may stay in memory. Where a crash takes a settlement within this
     /// time, its hold is recovered instead, at worst at our cost.
     pub linger: Duration,
-    /// The least time between the end of a commit and the start of the next. Those whom a commit released answer
+    /// The longest rest between the end of a commit and the start of the next. Those whom a commit released answer
     /// their callers, and what follows from that comes within this time and shares the next commit, instead of half
-    /// of it waiting for two. Most of what a commit costs is its wake-ups. An idle journal commits at once.
+    /// of it waiting for two. Most of what a commit costs is its wake-ups. A small commit is followed by a short rest,
+    /// and an idle journal commits at once.
     pub rest: Duration,
     /// Records that may wait before what begins is refused: over 100 ms of the fastest gateway.
     pub queue: usize,
@@ -47,7 +48,16 @@ impl Default for JournalOptions {
     }
 }
 
+/// What each record of a commit adds to the rest after it.
+const REST_PER_RECORD: Duration = Duration::from_micros(30);
+
 impl JournalOptions {
+    /// The rest after a commit of so many records.
+    pub(super) fn rest_after(&self, records: usize) -> Duration {
+        let records = u32::try_from(records).unwrap_or(u32::MAX);
+        REST_PER_RECORD.saturating_mul(records).min(self.rest)
+    }
+
     /// The defaults for a store in this directory: its disk is watched.
     pub fn for_store(path: &Path) -> Self {
         let path: PathBuf = path.to_owned();
@@ -62,6 +72,13 @@ impl JournalOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_large_commit_is_followed_by_the_whole_rest_and_a_small_one_by_little() {
+        let options = JournalOptions::default();
+        assert_eq!(options.rest_after(1), REST_PER_RECORD);
+        assert_eq!(options.rest_after(usize::MAX), options.rest);
+    }
 
     #[test]
     fn the_free_space_of_a_directory_is_told() {

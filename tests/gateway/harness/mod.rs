@@ -87,10 +87,16 @@ impl Haven {
 
     /// A gateway with other settings, each named as in `LMHAVEN__…`: `("LIMITS__REQUESTS_PER_MINUTE", "5")`.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_with_more(|_| String::new(), settings).await
+    }
+
+    /// The same with more in the configuration's file, made from the simulator's address.
+    pub(crate) async fn start_with_more(more: impl FnOnce(&str) -> String, settings: &[(&str, &str)]) -> Self {
         raise_open_files();
         let simulator = Simulator::start(Options::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let text = configuration(&simulator.url(), &folder.path().join("store").display().to_string());
+        let store = folder.path().join("store").display().to_string();
+        let text = configuration(&simulator.url(), &store) + &more(&simulator.url());
         let environment = settings.iter().fold(FixedEnvironment::default(), |environment, (name, value)| {
             environment.with_variable(&format!("LMHAVEN__{name}"), value)
         });

@@ -210,6 +210,7 @@ mod tests {
             output_limit: limit.and_then(NonZeroU32::new),
             thinking_budget: 0,
             input: InputBound { text_bytes: 1_000, messages: 1, ..InputBound::default() },
+            prompt_bytes: 1_000,
         }
     }
 

@@ -84,7 +84,7 @@ async fn count(
     admitted.map_err(|refusal| failed(ApiError::refused(refusal, &gateway.config.server.public_url)))?;
     let tokens = match call {
         Some(call) => ask(provider, upstream, call).await.map_err(failed)?,
-        None => estimated_tokens(summary.input.text_bytes),
+        None => estimated_tokens(summary.prompt_bytes),
     };
     Ok((tokens, model.clone(), standing))
 }

@@ -52,12 +52,9 @@ fn tokens(text: &str) -> i128 {
     i128::try_from(text.len().div_ceil(4)).unwrap()
 }
 
-/// The prompt as it is estimated: its text on the one route, the JSON of its messages on the other.
-fn prompt_tokens(path: &str, body: &Value) -> i128 {
-    match path {
-        "/v1/messages" => tokens(&body["messages"].to_string()),
-        _ => tokens(body["messages"][0]["content"].as_str().unwrap()),
-    }
+/// The prompt as it is estimated: by the bytes of its text.
+fn prompt_tokens(body: &Value) -> i128 {
+    tokens(body["messages"][0]["content"].as_str().unwrap())
 }
 
 /// Reads a stream of either dialect until it has said [`SAID`].

@@ -18,6 +18,7 @@ mod harness;
 
 mod admin;
 mod dialects;
+mod faults;
 mod files;
 mod hangup;
 mod images;

@@ -29,7 +29,7 @@ ADMIN_TOKEN = "sdk-tests-admin-token-0123456789abcdef"
 SUITES_AT_ONCE = 3
 START_SECONDS = 30
 STOP_SECONDS = 20
-SUITE_SECONDS = 300
+SUITE_SECONDS = 600
 
 GPT_SIM = {
     "id": "gpt-sim",
@@ -54,6 +54,9 @@ def suites() -> dict[str, list[str]]:
             "--tb=short",
             "-p",
             "no:cacheprovider",
+            # A test that hangs tells where.
+            "-o",
+            "faulthandler_timeout=90",
             str(HERE / "python"),
         ]
     for name, packages in NODE.items():

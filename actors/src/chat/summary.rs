@@ -56,4 +56,7 @@ pub struct Summary {
     pub thinking_budget: u32,
     /// What the prompt costs at most.
     pub input: InputBound,
+    /// UTF-8 bytes of the prompt's own text, without the JSON around it: what is estimated where the provider does
+    /// not count.
+    pub prompt_bytes: u64,
 }

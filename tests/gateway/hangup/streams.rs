@@ -38,12 +38,9 @@ async fn two_hundred_silent_streams_end_upstream_when_their_callers_leave() {
     soon("slots to be free", all_free).await;
     let charges = charges(&haven, &workspace).await;
     assert!(charges.iter().all(|(_, usage)| usage["estimated"] == true));
-    let mut charged: Vec<i128> = charges.into_iter().map(|(charged, _)| charged).collect();
-    charged.sort_unstable();
-    let price = |path| prompt_tokens(path, &body) * INPUT + tokens(SAID) * OUTPUT;
-    let mut expected = [vec![price("/v1/chat/completions"); ALL / 2], vec![price("/v1/messages"); ALL / 2]].concat();
-    expected.sort_unstable();
-    assert_eq!(charged, expected, "each once, for what its caller got");
+    let charged: Vec<i128> = charges.into_iter().map(|(charged, _)| charged).collect();
+    let price = prompt_tokens(&body) * INPUT + tokens(SAID) * OUTPUT;
+    assert_eq!(charged, vec![price; ALL], "each once, for what its caller got");
     haven.finish().await;
 }
 

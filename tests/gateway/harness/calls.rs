@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use super::{ADMIN_TOKEN, Balance, Haven, Sse, Workspace, within};
@@ -24,7 +24,11 @@ pub(crate) struct Reply {
 impl Reply {
     /// Sends a request and reads the answer.
     pub(crate) async fn to(request: RequestBuilder) -> Self {
-        let response = within("an answer", request.send()).await.expect("an answer");
+        Self::of(within("an answer", request.send()).await.expect("an answer")).await
+    }
+
+    /// Reads an answer that has begun.
+    pub(crate) async fn of(response: Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = within("a whole answer", response.text()).await.expect("a whole answer");
         Self { status, headers, body: serde_json::from_str(&text).unwrap_or_default(), text }
@@ -114,7 +118,8 @@ impl Haven {
         Sse::of(within("a stream", self.messages_request(key, &body).send()).await.unwrap()).await
     }
 
-    fn messages_request(&self, key: &str, body: &Value) -> RequestBuilder {
+    /// `POST /v1/messages` with the headers of Anthropic's SDKs, still to be sent.
+    pub(crate) fn messages_request(&self, key: &str, body: &Value) -> RequestBuilder {
         let request = self.client.post(format!("{}/v1/messages", self.base)).header("x-api-key", key);
         request.header("anthropic-version", "2023-06-01").json(body)
     }

@@ -91,12 +91,22 @@ impl Haven {
         Self::start_from("", settings, Clock::system()).await
     }
 
+    /// The same with more in the configuration's file, made from the simulator's address.
+    pub(crate) async fn start_with_more(more: impl FnOnce(&str) -> String, settings: &[(&str, &str)]) -> Self {
+        Self::start_by(more, settings, Clock::system()).await
+    }
+
     /// A gateway with more in its file, other settings, and a clock.
     pub(crate) async fn start_from(more: &str, settings: &[(&str, &str)], clock: Clock) -> Self {
+        Self::start_by(|_| more.to_owned(), settings, clock).await
+    }
+
+    async fn start_by(more: impl FnOnce(&str) -> String, settings: &[(&str, &str)], clock: Clock) -> Self {
         raise_open_files();
         let simulator = Simulator::start(Options::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let text = configuration(&simulator.url(), &folder.path().join("store").display().to_string()) + more;
+        let store = folder.path().join("store").display().to_string();
+        let text = configuration(&simulator.url(), &store) + &more(&simulator.url());
         let environment = settings.iter().fold(FixedEnvironment::default(), |environment, (name, value)| {
             environment.with_variable(&format!("LMHAVEN__{name}"), value)
         });

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::text::Text;
 use super::wire::{WireError, WireUsage};
 use crate::adapters::fault::Malformed;
+use crate::adapters::quantity::readable;
 
 const NOT_AN_EVENT: Malformed = Malformed { what: "an event of the messages stream" };
 
@@ -40,7 +41,7 @@ pub(crate) struct MessageStart<'a> {
     pub(crate) id: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(crate) model: Option<&'a RawValue>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub(crate) usage: Option<WireUsage>,
 }
 
@@ -101,7 +102,7 @@ struct Fields<'a> {
     content_block: Option<BlockStart<'a>>,
     #[serde(borrow, default)]
     message: Option<MessageStart<'a>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     usage: Option<WireUsage>,
     #[serde(borrow, default)]
     error: Option<WireError<'a>>,

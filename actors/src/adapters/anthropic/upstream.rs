@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::text::{Text, offset_in, put_string};
 use super::wire::{WireUsage, finish_reason};
 use crate::adapters::fault::Malformed;
+use crate::adapters::quantity::readable;
 use crate::chat::{Answer, Dialect, Origin, Part, Signature};
 use crate::domain::usage::Usage;
 
@@ -40,7 +41,7 @@ struct WireAnswer<'a> {
     stop_reason: Text<'a>,
     #[serde(borrow, default)]
     stop_sequence: Option<Text<'a>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     usage: Option<WireUsage>,
 }
 
@@ -194,6 +195,7 @@ mod tests {
         assert_eq!(with(""), None);
         assert_eq!(with(r#","usage":null"#), None);
         assert_eq!(with(r#","usage":{"input_tokens":5}"#), None, "half a report would charge half");
+        assert_eq!(with(r#","usage":{"input_tokens":"many","output_tokens":7}"#), None, "nobody can read it");
         let cached = with(r#","usage":{"cache_read_input_tokens":5,"output_tokens":1}"#).unwrap();
         assert_eq!(cached.get(Bucket::CacheRead), 5);
     }

@@ -31,14 +31,18 @@ impl StreamDecoder {
 impl Decoder for StreamDecoder {
     fn feed(&mut self, chunk: &Bytes, on_event: &mut dyn FnMut(Event)) -> Result<Flow, StreamFault> {
         let Self { sse, reader } = self;
-        sse.feed(chunk, |event| reader.read(&event.data, on_event))?;
-        Ok(Flow::More)
+        match sse.feed(chunk, |event| reader.read(&event.data, on_event)) {
+            Ok(()) => Ok(Flow::More),
+            Err(fault) => Err(told_before(std::mem::take(sse), fault)),
+        }
     }
 
     fn end_of_input(&mut self, on_event: &mut dyn FnMut(Event)) -> Result<Flow, StreamFault> {
         let mut sse = std::mem::take(&mut self.sse);
         // The blank line after the last event may be missing.
-        sse.feed(&Bytes::from_static(b"\n\n"), |event| self.reader.read(&event.data, on_event))?;
+        if let Err(fault) = sse.feed(&Bytes::from_static(b"\n\n"), |event| self.reader.read(&event.data, on_event)) {
+            return Err(told_before(sse, fault));
+        }
         if let Some(fault) = tail_fault(&sse.into_stray()) {
             return Err(fault.into());
         }
@@ -46,6 +50,14 @@ impl Decoder for StreamDecoder {
             return Ok(Flow::Complete);
         }
         Err(Malformed { what: "a finish reason before the end of the stream" }.into())
+    }
+}
+
+/// What an event that cannot be read really means: an error that was told bare before it, where there is one.
+fn told_before(sse: SseDecoder, fault: StreamFault) -> StreamFault {
+    match fault {
+        StreamFault::Malformed(_) => tail_fault(&sse.into_stray()).map_or(fault, StreamFault::Upstream),
+        StreamFault::Upstream(_) => fault,
     }
 }
 

@@ -9,6 +9,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
 use crate::adapters::fault::UpstreamFault;
+use crate::adapters::quantity::readable;
 use crate::chat::FinishReason;
 use crate::domain::usage::{Bucket, Usage};
 
@@ -20,7 +21,7 @@ pub(super) struct WireResponse<'a> {
     pub(super) candidates: Option<Vec<WireCandidate<'a>>>,
     #[serde(default)]
     pub(super) prompt_feedback: Option<WireFeedback>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub(super) usage_metadata: Option<WireUsage>,
     #[serde(default)]
     pub(super) response_id: Option<String>,

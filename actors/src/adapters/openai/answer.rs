@@ -41,7 +41,7 @@ pub fn read_answer(body: &[u8], model: &str, request_id: &str) -> Result<Answer,
 /// [`Malformed`] for what is no answer, as [`read_answer`].
 pub fn read_usage(body: &[u8]) -> Result<AnswerMeter, Malformed> {
     let chunk = answer(body)?;
-    let usage = chunk.usage.map(|raw| usage::read(raw.get())).transpose()?.flatten();
+    let usage = chunk.usage.and_then(|raw| usage::read(raw.get()));
     Ok(AnswerMeter { usage, delivered_bytes: chunk.delivered_bytes(Form::Whole) })
 }
 

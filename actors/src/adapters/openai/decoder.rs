@@ -143,7 +143,7 @@ impl AnswerState {
                 self.finish(reason, on_event)?;
             }
         }
-        if let Some(usage) = chunk.usage.map(|raw| usage::read(raw.get())).transpose()?.flatten() {
+        if let Some(usage) = chunk.usage.and_then(|raw| usage::read(raw.get())) {
             self.counted = true;
             on_event(Event::Usage(usage));
         }

@@ -112,7 +112,7 @@ impl Relayed {
         }
         let chunk = Chunk::read(&data)?;
         let has_choices = chunk.choices.as_ref().is_some_and(|choices| !choices.is_empty());
-        let usage = chunk.usage.map(|raw| usage::read(raw.get())).transpose()?.flatten();
+        let usage = chunk.usage.and_then(|raw| usage::read(raw.get()));
         if !has_choices && usage.is_none() {
             // Pings as data, and chunks that say nothing: SDK users index into the choices.
             return Ok(());

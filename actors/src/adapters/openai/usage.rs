@@ -6,7 +6,6 @@ use bytes::BufMut;
 use serde::Deserialize;
 
 use super::json;
-use crate::adapters::fault::Malformed;
 use crate::domain::money::NanoUsd;
 use crate::domain::usage::{Bucket, Usage};
 
@@ -33,11 +32,12 @@ struct CompletionDetails {
     reasoning_tokens: Option<u64>,
 }
 
-/// The provider's usage object in our buckets; `None` where it counted neither input nor output.
-pub(super) fn read(raw: &str) -> Result<Option<Usage>, Malformed> {
-    let wire: Wire = serde_json::from_str(raw).map_err(|_| Malformed { what: "a usage object" })?;
+/// The provider's usage object in our buckets; `None` where it counted neither input nor output, and where it cannot
+/// be read: the answer is worth more than its counts, and what nobody can read was not reported.
+pub(super) fn read(raw: &str) -> Option<Usage> {
+    let wire: Wire = serde_json::from_str(raw).ok()?;
     if wire.prompt_tokens.is_none() && wire.completion_tokens.is_none() {
-        return Ok(None);
+        return None;
     }
     let prompt = wire.prompt_tokens.unwrap_or(0);
     let details = wire.prompt_tokens_details.unwrap_or_default();
@@ -52,7 +52,7 @@ pub(super) fn read(raw: &str) -> Result<Option<Usage>, Malformed> {
         .with(Bucket::AudioInput, audio)
         .with(Bucket::Output, wire.completion_tokens.unwrap_or(0));
     usage.reasoning = wire.completion_tokens_details.and_then(|details| details.reasoning_tokens).unwrap_or(0);
-    Ok(Some(usage))
+    Some(usage)
 }
 
 /// Writes the usage object, with `cost_usd` where there is a cost to tell.
@@ -90,7 +90,6 @@ mod tests {
             "prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":10,"audio_tokens":5},
             "completion_tokens_details":{"reasoning_tokens":12,"audio_tokens":0}}"#,
         )
-        .unwrap()
         .unwrap();
         assert_eq!(usage.get(Bucket::Input), 25);
         assert_eq!(usage.prompt(), 100);
@@ -99,15 +98,17 @@ mod tests {
 
     #[test]
     fn missing_counts_are_missing_and_an_explicit_zero_is_zero() {
-        assert_eq!(read("{}"), Ok(None));
-        assert_eq!(read(r#"{"prompt_tokens":null,"prompt_tokens_details":null}"#), Ok(None));
-        assert_eq!(read(r#"{"prompt_tokens":0,"completion_tokens":0}"#), Ok(Some(Usage::default())));
-        assert!(read(r#"{"prompt_tokens":-1}"#).is_err(), "a failed conversion is never zero");
+        assert_eq!(read("{}"), None);
+        assert_eq!(read(r#"{"prompt_tokens":null,"prompt_tokens_details":null}"#), None);
+        assert_eq!(read(r#"{"prompt_tokens":0,"completion_tokens":0}"#), Some(Usage::default()));
+        for unreadable in [r#"{"prompt_tokens":-1}"#, r#"{"prompt_tokens":"many","completion_tokens":7}"#, "[]"] {
+            assert_eq!(read(unreadable), None, "a failed conversion is never zero: {unreadable}");
+        }
     }
 
     #[test]
     fn more_cached_than_prompt_leaves_no_input_below_zero() {
-        let usage = read(r#"{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":9}}"#).unwrap().unwrap();
+        let usage = read(r#"{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":9}}"#).unwrap();
         assert_eq!((usage.get(Bucket::Input), usage.get(Bucket::CacheRead)), (0, 9));
     }
 
@@ -119,6 +120,6 @@ mod tests {
         write(&mut out, &usage, Some(NanoUsd::from_nano(1_500)));
         let text = String::from_utf8(out).unwrap();
         assert!(text.ends_with(r#","cost_usd":"0.0000015"}"#), "{text}");
-        assert_eq!(read(&text), Ok(Some(usage)));
+        assert_eq!(read(&text), Some(usage));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Text is bounded by the bytes of its JSON, which are never fewer than those of the text itself, and
 //! include every schema, name, argument and unknown field. Data of images and documents is taken out
-//! again, since it is counted by the piece.
+//! again, since it is counted by the piece. An estimate is made from the text alone: nobody pays for the
+//! JSON around it.
 
 use super::Body;
 use super::blocks::{Block, Content, Source};
@@ -28,17 +29,11 @@ impl Body<'_> {
         for tool in &self.tools {
             pieces.cache_write = pieces.cache_write.max(tool.cache);
         }
-        let prompt_bytes: usize = self
-            .fields
-            .iter()
-            .filter(|(key, _)| {
-                matches!(
-                    key,
-                    Key::System | Key::Messages | Key::Tools | Key::ToolChoice | Key::OutputConfig | Key::OutputFormat
-                )
-            })
-            .map(|(_, raw)| raw.len())
-            .sum();
+        let written = |key: &Key| matches!(key, Key::Tools | Key::ToolChoice | Key::OutputConfig | Key::OutputFormat);
+        let bytes_of = |wanted: &dyn Fn(&Key) -> bool| -> u64 {
+            count(self.fields.iter().filter(|(key, _)| wanted(key)).map(|(_, raw)| raw.len()).sum())
+        };
+        let bound_bytes = bytes_of(&|key| written(key) || matches!(key, Key::System | Key::Messages));
         let thinking_budget = match self.thinking.map(|thinking| thinking.mode) {
             Some(ThinkingMode::Budget(tokens)) => tokens.get(),
             Some(ThinkingMode::Adaptive | ThinkingMode::Disabled) | None => 0,
@@ -50,7 +45,7 @@ impl Body<'_> {
             output_limit: self.max_tokens,
             thinking_budget,
             input: InputBound {
-                text_bytes: count(prompt_bytes).saturating_sub(pieces.data_bytes),
+                text_bytes: bound_bytes.saturating_sub(pieces.data_bytes),
                 messages: count(self.messages.len()) + u64::from(self.system.is_some()),
                 tools: !self.tools.is_empty() || pieces.tool_blocks,
                 tool_definitions: u64::try_from(self.tools.len()).unwrap_or(u64::MAX),
@@ -59,6 +54,7 @@ impl Body<'_> {
                 audio_seconds: 0,
                 cache_write: pieces.cache_write,
             },
+            prompt_bytes: pieces.text_bytes.saturating_add(bytes_of(&written)),
         }
     }
 }
@@ -67,6 +63,7 @@ impl Body<'_> {
 #[derive(Debug, Default)]
 struct Pieces {
     data_bytes: u64,
+    text_bytes: u64,
     images: u64,
     document_pages: u64,
     tool_blocks: bool,
@@ -75,6 +72,9 @@ struct Pieces {
 
 impl Pieces {
     fn add_content(&mut self, content: &Content<'_>) {
+        if let Content::Text(text) = content {
+            self.add_text(text);
+        }
         for block in content.blocks() {
             self.cache_write = self.cache_write.max(block.cache());
             match block {
@@ -88,7 +88,7 @@ impl Pieces {
                         self.add_data(&document.source);
                     }
                     Source::Content(content) => self.add_content(content),
-                    Source::Text(_) => {}
+                    Source::Text(text) => self.add_text(text),
                 },
                 Block::ToolResult(result) => {
                     self.tool_blocks = true;
@@ -101,10 +101,24 @@ impl Pieces {
                         self.add_content(content);
                     }
                 }
-                Block::ToolUse(_) => self.tool_blocks = true,
-                Block::Text { .. } | Block::Thinking(_) | Block::Redacted(_) => {}
+                Block::ToolUse(call) => {
+                    self.tool_blocks = true;
+                    self.add_text(&call.name);
+                    self.text_bytes += call.input.map_or(0, |input| count(input.get().len()));
+                }
+                Block::Text { text, .. } => self.add_text(text),
+                Block::Thinking(thought) => {
+                    if let Some(thinking) = &thought.thinking {
+                        self.add_text(thinking);
+                    }
+                }
+                Block::Redacted(_) => {}
             }
         }
+    }
+
+    fn add_text(&mut self, text: &str) {
+        self.text_bytes += count(text.len());
     }
 
     /// Escapes make the JSON longer than the data, never shorter, so what is left stays a bound.
@@ -145,6 +159,22 @@ mod tests {
         assert_eq!(summary.input.cache_write, Some(CacheTtl::OneHour));
         assert_eq!((summary.input.messages, summary.input.tools), (2, true));
         assert!((1_000..2_500).contains(&summary.input.text_bytes), "{}", summary.input.text_bytes);
+    }
+
+    #[test]
+    fn an_estimate_counts_text_and_not_the_json_around_it() {
+        let bytes = |body: &str| Body::read(body.as_bytes()).unwrap().summary().prompt_bytes;
+        let plain = r#"{"model":"m","max_tokens":1,"system":"be\n","messages":[{"role":"user","content":"h\u00e9"}]}"#;
+        assert_eq!(bytes(plain), 3 + 3);
+        let blocks = r#"{"model":"m","max_tokens":1,"tools":[{"name":"t","input_schema":{"type":"object"}}],"messages":[
+            {"role":"user","content":[{"type":"text","text":"abcd"},
+              {"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}},
+              {"type":"document","source":{"type":"text","media_type":"text/plain","data":"12345"}}]},
+            {"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"ssssssss"},
+              {"type":"tool_use","id":"u1","name":"t","input":{"a":1}}]},
+            {"role":"user","content":[{"type":"tool_result","tool_use_id":"u1","content":"ok."}]}]}"#;
+        let tools = r#"[{"name":"t","input_schema":{"type":"object"}}]"#.len() as u64;
+        assert_eq!(bytes(blocks), 4 + 5 + 2 + (1 + 7) + 3 + tools);
     }
 
     #[test]

@@ -77,7 +77,6 @@ fn what_is_no_answer_is_malformed() {
         r#"{"candidates":[{"finishReason":"FINISH_REASON_UNSPECIFIED"}]}"#,
         r#"{"candidates":[{"content":{"parts":[{"functionCall":{}}]},"finishReason":"STOP"}]}"#,
         r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":[1]}}]},"finishReason":"STOP"}]}"#,
-        r#"{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":"many"}}"#,
     ] {
         assert!(matches!(read(body), Err(AnswerFault::Malformed(_))), "{body}");
     }
@@ -86,6 +85,21 @@ fn what_is_no_answer_is_malformed() {
         r#"{{"candidates":[{{"content":{{"parts":[{{"functionCall":{{"name":"f","args":{{"a":{deep}}}}}}}]}},"finishReason":"STOP"}}]}}"#
     );
     assert!(matches!(read(&body), Err(AnswerFault::Malformed(_))));
+}
+
+#[test]
+fn counts_that_cannot_be_read_are_not_reported_and_the_answer_stands() {
+    for usage in [
+        r#"{"promptTokenCount":"many","candidatesTokenCount":7}"#,
+        r#"{"promptTokenCount":5,"x":1,"thoughtsTokenCount":-1}"#,
+        "[]",
+    ] {
+        let body = format!(
+            r#"{{"candidates":[{{"content":{{"parts":[{{"text":"Hello"}}]}},"finishReason":"STOP"}}],"usageMetadata":{usage}}}"#
+        );
+        let answer = read(&body).unwrap();
+        assert_eq!((answer.parts.len(), answer.usage), (1, None), "{usage}");
+    }
 }
 
 #[test]

@@ -135,6 +135,10 @@ fn errors_keep_their_meaning_wherever_they_stand() {
         format!("{error}\r\n"),
         format!("[{error}\n]\n"),
         format!("{STREAM}{error}"),
+        // The connection was cut in the next event, or in the middle of a line.
+        format!("{error}\r\ndata: {{\"candidates\":[{{\"con"),
+        format!("{error}\ndata: {{\"candidates\":[{{\"con\n\n"),
+        format!("{error}\n\ndata: "),
     ] {
         assert_eq!(decode_all(&stream).1, Err(fault.clone()), "{stream}");
     }

@@ -44,6 +44,7 @@ impl Body<'_> {
             include_usage: self.include_usage,
             output_limit: self.output_limit().ok().flatten(),
             thinking_budget: self.thinking_budget(),
+            prompt_bytes: bound.input.text_bytes,
             input: bound.input,
         }
     }

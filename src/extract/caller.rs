@@ -11,6 +11,9 @@ use lmhaven_actors::keyring::KeyEntry;
 use crate::error::{ApiError, Code};
 use crate::relay::Gateway;
 
+const X_API_KEY: header::HeaderName = header::HeaderName::from_static("x-api-key");
+const X_FORWARDED_FOR: header::HeaderName = header::HeaderName::from_static("x-forwarded-for");
+
 /// What every route that is served for a key begins with: the gateway is open, and the key is good.
 ///
 /// # Errors
@@ -65,7 +68,7 @@ fn find(gateway: &Gateway, key: &str) -> Result<Arc<KeyEntry>, ApiError> {
 fn presented(headers: &HeaderMap) -> Result<&str, ApiError> {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text(header::AUTHORIZATION).and_then(strip_bearer);
-    let api_key = text(header::HeaderName::from_static("x-api-key")).map(str::trim);
+    let api_key = text(X_API_KEY).map(str::trim);
     let ours = |key: &&str| key.starts_with(KEY_PREFIX);
     match (bearer.filter(ours), api_key.filter(ours)) {
         (Some(one), Some(other)) if one != other => {
@@ -90,7 +93,7 @@ fn strip_bearer(value: &str) -> Option<&str> {
 /// The caller's address, through trusted proxies.
 pub fn address(gateway: &Gateway, request: &HttpRequest) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    let forwarded_for = request.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    let forwarded_for = request.headers().get(X_FORWARDED_FOR).and_then(|value| value.to_str().ok());
     gateway.edge.caller_address(peer, forwarded_for)
 }
 

@@ -9,6 +9,7 @@ use lmhaven_actors::adapters::quantity::estimated_tokens;
 use lmhaven_actors::chat::Dialect;
 use lmhaven_actors::domain::account::{Admission, Charge, Standing};
 use lmhaven_actors::domain::ids::{RequestId, encode_base32};
+use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::domain::refusal::Feature;
 use lmhaven_actors::keyring::KeyEntry;
 use lmhaven_actors::system::fresh;
@@ -18,7 +19,7 @@ use crate::config::{Modality, Model};
 use crate::error::ApiError;
 use crate::extract::body::Body;
 use crate::extract::caller;
-use crate::headers;
+use crate::headers::Labels;
 use crate::relay::admission::{self, Leased};
 use crate::relay::dialects::{self, Client, Prepared};
 use crate::relay::meter::{AWAITED_FREE, prompt_only};
@@ -125,19 +126,29 @@ impl Failed {
             None => key.workspace.ask(ReadStanding).await.ok().map(|(standing, ..)| standing),
         };
         let mut response = self.error.start_response(self.reply.unwrap_or(route));
-        label(&mut response, id, self.model.as_deref(), standing.as_ref());
+        label(&mut response, id, self.model.as_deref(), standing.as_ref(), None);
         response.body(self.error.envelope(id))
     }
 }
 
-/// The headers that every reply to a key carries.
-pub fn label(response: &mut HttpResponseBuilder, id: RequestId, model: Option<&Model>, standing: Option<&Standing>) {
-    headers::request_id(response, id);
+/// The headers that every reply to a key carries, and what it cost where that is known.
+pub fn label(
+    response: &mut HttpResponseBuilder,
+    id: RequestId,
+    model: Option<&Model>,
+    standing: Option<&Standing>,
+    cost: Option<NanoUsd>,
+) {
+    let mut labels = Labels::of(response);
+    labels.request_id(id);
     if let Some(model) = model {
-        headers::model(response, &model.id);
+        labels.model(&model.id);
     }
     if let Some(standing) = standing {
-        headers::standing(response, standing);
+        labels.standing(standing);
+    }
+    if let Some(cost) = cost {
+        labels.cost(cost);
     }
 }
 

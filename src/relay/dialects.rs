@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{self, HeaderMap};
 use bytes::Bytes;
 use lmhaven_actors::adapters::{
     BodyError, Decoder, Label, Malformed, StreamRelay, Target, Translated, UpstreamFault, anthropic, gemini, openai,
@@ -21,6 +21,9 @@ use crate::relay::signatures::SignatureCache;
 
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+/// The same names as the front end's own type: looked up by text, each would be parsed and allocated anew.
+const CALLERS_VERSION: header::HeaderName = header::HeaderName::from_static("anthropic-version");
+const CALLERS_BETA: header::HeaderName = header::HeaderName::from_static("anthropic-beta");
 
 /// A caller's body, read once.
 pub enum Body<'a> {
@@ -94,7 +97,7 @@ pub fn read<'a>(route: Dialect, headers: &HeaderMap, bytes: &'a [u8]) -> Result<
         return Ok((Body::Anthropic(anthropic::Body::read(bytes)?), Dialect::Anthropic));
     }
     let body = openai::Body::read(bytes)?;
-    if body.is_anthropic_shaped() && headers.contains_key(ANTHROPIC_VERSION.as_str()) {
+    if body.is_anthropic_shaped() && headers.contains_key(CALLERS_VERSION) {
         return Ok((Body::Anthropic(anthropic::Body::read(bytes)?), Dialect::Anthropic));
     }
     Ok((Body::Openai(body), Dialect::Openai))
@@ -132,9 +135,7 @@ impl<'a> Client<'a> {
         upstreams: &[Dialect],
         cache: &SignatureCache,
     ) -> Result<Self, BodyError> {
-        let header = |name: &HeaderName| headers.get(name.as_str()).and_then(|value| value.to_str().ok());
-        let betas: Vec<&str> =
-            headers.get_all(ANTHROPIC_BETA.as_str()).filter_map(|value| value.to_str().ok()).collect();
+        let betas: Vec<&str> = headers.get_all(CALLERS_BETA).filter_map(|value| value.to_str().ok()).collect();
         let forwards = body.forwards();
         let mut translated = None;
         if upstreams.iter().any(|upstream| Some(*upstream) != forwards) {
@@ -149,7 +150,7 @@ impl<'a> Client<'a> {
             body,
             reply,
             end_user: workspace.pseudonym().clone(),
-            version: header(&ANTHROPIC_VERSION).map(str::to_owned),
+            version: headers.get(CALLERS_VERSION).and_then(|value| value.to_str().ok()).map(str::to_owned),
             betas: if betas.is_empty() { None } else { anthropic::allowed_betas(&betas.join(",")) },
             translated,
         })
@@ -406,7 +407,7 @@ impl<'a> CountBody<'a> {
             Dialect::Openai => Ok(None),
             Dialect::Anthropic => {
                 let version = headers
-                    .get(ANTHROPIC_VERSION.as_str())
+                    .get(CALLERS_VERSION)
                     .and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok())
                     .unwrap_or(HeaderValue::from_static(anthropic::VERSION_FOR_TRANSLATION));
                 let body = Bytes::from(self.0.forward_for_count(&target));

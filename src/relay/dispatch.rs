@@ -4,6 +4,7 @@
 //! the first cannot have been charged (INTERFACE §3, promise 6). Another provider is used only if the
 //! model's configuration names it; the model never changes.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ impl Failure {
 /// Where a request is sent next.
 pub struct Route {
     /// The provider's actor on this thread.
-    pub provider: ProviderHandle,
+    pub provider: Rc<ProviderHandle>,
     /// What it speaks.
     pub upstream: Dialect,
     /// Which of the model's providers it is.

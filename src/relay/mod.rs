@@ -152,7 +152,7 @@ pub struct Worker {
     /// What all threads share.
     pub gateway: Arc<Gateway>,
     /// This thread's provider actors, by provider id.
-    pub providers: HashMap<ProviderId, ProviderHandle>,
+    pub providers: HashMap<ProviderId, Rc<ProviderHandle>>,
     /// This thread's running requests.
     pub watch: Watch,
 }
@@ -160,8 +160,8 @@ pub struct Worker {
 impl Worker {
     /// The worker of the current thread: starts its provider actors and its watch.
     pub fn start(gateway: Arc<Gateway>) -> Rc<Self> {
-        let providers =
-            gateway.pools.iter().map(|(id, pool)| (id.clone(), ProviderHandle::start(pool.clone()))).collect();
+        let start = |pool: &Arc<Pool>| Rc::new(ProviderHandle::start(pool.clone()));
+        let providers = gateway.pools.iter().map(|(id, pool)| (id.clone(), start(pool))).collect();
         let watch = Watch::start(gateway.ending.clone());
         Rc::new(Self { gateway, providers, watch })
     }

@@ -13,7 +13,6 @@ use lmhaven_actors::provider::{Exchange, ExchangeError, Outcome};
 use tokio::time::timeout;
 
 use crate::error::{ApiError, Code};
-use crate::headers;
 use crate::relay::chat::{self, Admitted, Failed};
 use crate::relay::dialects::{self, AnswerFault, PlainAnswer, PlainMeter};
 use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed};
@@ -146,8 +145,7 @@ async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) ->
     telemetry::request_ended(route, &model, &timing, End::Plain);
     let mut response = HttpResponseBuilder::new(StatusCode::OK);
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-    chat::label(&mut response, request, Some(&model), settled.standing.as_ref());
-    headers::cost(&mut response, settled.charged);
+    chat::label(&mut response, request, Some(&model), settled.standing.as_ref(), Some(settled.charged));
     drop(running);
     Ok(response.body(bytes))
 }

@@ -51,7 +51,7 @@ struct Admitted {
     request: RequestId,
     worker: Rc<Worker>,
     model: Arc<Model>,
-    provider: ProviderHandle,
+    provider: Rc<ProviderHandle>,
     call: SpeechCall,
     format: AudioFormat,
     row: PriceRow,
@@ -144,7 +144,7 @@ async fn deliver(admitted: Admitted) -> Result<HttpResponse, Failed> {
     };
     let mut response = HttpResponseBuilder::new(StatusCode::OK);
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static(content_type)));
-    chat::label(&mut response, request, Some(&model), Some(&standing));
+    chat::label(&mut response, request, Some(&model), Some(&standing), None);
     Ok(response.body(StreamBody::new(first, generator, |_| Bytes::new())))
 }
 

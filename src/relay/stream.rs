@@ -54,7 +54,7 @@ pub async fn deliver(admitted: Admitted) -> Result<HttpResponse, Failed> {
         .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")))
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")))
         .insert_header((HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")));
-    chat::label(&mut response, request, Some(&model), Some(&standing));
+    chat::label(&mut response, request, Some(&model), Some(&standing), None);
     let envelope = move |error: &ApiError| dialects::error_event(reply, &error.envelope(request));
     Ok(response.body(StreamBody::new(first, generator, envelope)))
 }
@@ -231,6 +231,7 @@ async fn attempt(admitted: &Admitted, attempts: &mut Attempts<'_>) -> Result<Beg
     let began = Instant::now();
     let (mut exchange, route) =
         attempts.make(&admitted.prepared, |spec| spec.first_byte_timeout).await.map_err(|failure| (failure, None))?;
+    exchange.forget_headers();
     let spec = route.provider.pool().spec();
     let mut relay = admitted.prepared.stream_relay(route.upstream, admitted.label.clone(), &admitted.model);
     let mut out = BytesMut::new();

@@ -59,7 +59,7 @@ async fn answer_to(
         Ok(value) => {
             let mut response = HttpResponseBuilder::new(StatusCode::OK);
             response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-            label(&mut response, id, None, Some(&caller.standing));
+            label(&mut response, id, None, Some(&caller.standing), None);
             response.body(value.to_string())
         }
         Err(error) => {

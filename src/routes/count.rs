@@ -49,7 +49,7 @@ pub(super) async fn count_tokens(worker: WorkerData, request: HttpRequest, paylo
         Ok((tokens, model, standing)) => {
             let mut response = HttpResponseBuilder::new(StatusCode::OK);
             response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-            label(&mut response, id, Some(&model), Some(&standing));
+            label(&mut response, id, Some(&model), Some(&standing), None);
             response.body(json!({ "input_tokens": tokens }).to_string())
         }
         Err(failed) => failed.respond(&key, Dialect::Anthropic, id).await,

@@ -23,13 +23,22 @@ pub struct ParseIdError {
 
 /// 26 characters of base 32, most significant first.
 pub fn encode_base32(value: u128) -> String {
-    (0..TEXT_LEN)
-        .rev()
-        .map(|place| {
-            let digit = usize::try_from((value >> (place * 5)) & 31).unwrap_or(0);
-            char::from(ALPHABET.get(digit).copied().unwrap_or(b'0'))
-        })
-        .collect()
+    base32_text(&base32_digits(value)).to_owned()
+}
+
+/// The characters of [`encode_base32`], on the stack.
+fn base32_digits(value: u128) -> [u8; TEXT_LEN] {
+    let mut digits = [b'0'; TEXT_LEN];
+    let mut rest = value;
+    for digit in digits.iter_mut().rev() {
+        *digit = ALPHABET.get(usize::try_from(rest & 31).unwrap_or(0)).copied().unwrap_or(b'0');
+        rest >>= 5;
+    }
+    digits
+}
+
+fn base32_text(digits: &[u8]) -> &str {
+    std::str::from_utf8(digits).unwrap_or_default()
 }
 
 /// The value of 26 characters of base 32; `None` for anything else.
@@ -81,7 +90,7 @@ macro_rules! id {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str($prefix)?;
-                f.write_str(&encode_base32(self.0))
+                f.write_str(base32_text(&base32_digits(self.0)))
             }
         }
 

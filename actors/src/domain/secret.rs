@@ -26,8 +26,7 @@ impl Secret {
         let mut text = String::with_capacity(KEY_PREFIX.len() + RANDOM_LEN + CHECKSUM_LEN);
         text.push_str(KEY_PREFIX);
         push_base32(&mut text, &random);
-        let checksum = checksum(&text);
-        text.push_str(&checksum);
+        text.extend(checksum(&text).map(char::from));
         Self(text)
     }
 
@@ -55,7 +54,7 @@ impl KeyDigest {
             return None;
         }
         let (covered, given) = text.split_at_checked(KEY_PREFIX.len() + RANDOM_LEN)?;
-        (checksum(covered) == given).then(|| Self(*blake3::hash(text.as_bytes()).as_bytes()))
+        (checksum(covered) == given.as_bytes()).then(|| Self(*blake3::hash(text.as_bytes()).as_bytes()))
     }
 }
 
@@ -72,34 +71,35 @@ impl fmt::Debug for KeyDigest {
 }
 
 /// Six letters over everything before them. CRC-32 is enough: it guards against typing, not against guessing.
-fn checksum(covered: &str) -> String {
+fn checksum(covered: &str) -> [u8; CHECKSUM_LEN] {
     let sum = u64::from(crc32fast::hash(covered.as_bytes()));
-    let mut text = String::with_capacity(CHECKSUM_LEN);
-    push_base32(&mut text, sum.to_be_bytes().get(4..).unwrap_or_default());
-    text.truncate(CHECKSUM_LEN);
-    text
+    let mut letters = [b'0'; CHECKSUM_LEN];
+    // 32 bits and three of a rest that is filled with zeros, from the most significant on; the seventh letter is left out.
+    for (place, letter) in (1..=CHECKSUM_LEN).rev().zip(letters.iter_mut()) {
+        *letter = letter_of((sum << 3) >> (place * 5));
+    }
+    letters
 }
 
 /// Five bits a letter, most significant first; a rest of fewer than five bits is filled with zeros.
 fn push_base32(text: &mut String, bytes: &[u8]) {
-    let (mut buffer, mut bits) = (0_u32, 0_u32);
+    let (mut buffer, mut bits) = (0_u64, 0_u32);
     for byte in bytes {
-        buffer = buffer << 8 | u32::from(*byte);
+        buffer = buffer << 8 | u64::from(*byte);
         bits += 8;
         while bits >= 5 {
             bits -= 5;
-            push_letter(text, buffer >> bits);
+            text.push(char::from(letter_of(buffer >> bits)));
         }
         buffer &= (1 << bits) - 1;
     }
     if bits > 0 {
-        push_letter(text, buffer << (5 - bits));
+        text.push(char::from(letter_of(buffer << (5 - bits))));
     }
 }
 
-fn push_letter(text: &mut String, value: u32) {
-    let letter = ALPHABET.get(usize::try_from(value & 31).unwrap_or(0)).copied().unwrap_or(b'0');
-    text.push(char::from(letter));
+fn letter_of(value: u64) -> u8 {
+    ALPHABET.get(usize::try_from(value & 31).unwrap_or(0)).copied().unwrap_or(b'0')
 }
 
 #[cfg(test)]

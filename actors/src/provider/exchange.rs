@@ -65,6 +65,11 @@ impl Exchange {
         self.response.headers()
     }
 
+    /// Forgets the headers. They are slices of the connection's read buffer, so a stream that keeps them keeps 8 KiB more.
+    pub fn forget_headers(&mut self) {
+        *self.response.headers_mut() = HeaderMap::new();
+    }
+
     /// The next bytes of the body, `None` at its end. Nothing is lost if the call is dropped half-way.
     ///
     /// # Errors

@@ -47,6 +47,8 @@ struct Inner {
     id: WorkspaceId,
     pseudonym: Arc<str>,
     addr: RwLock<Addr<WorkspaceActor>>,
+    /// How many actors there were before this one.
+    generation: AtomicU32,
     waiting: AtomicU32,
     reviving: tokio::sync::Mutex<()>,
     rebuild: Rebuild,
@@ -80,6 +82,7 @@ impl WorkspaceHandle {
             id,
             pseudonym: pseudonym(id),
             addr: RwLock::new(addr),
+            generation: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
             reviving: tokio::sync::Mutex::new(()),
             rebuild,
@@ -118,22 +121,37 @@ impl WorkspaceHandle {
             return Err(AskError::Overloaded);
         }
         let _waiting = Waiting(&self.0.waiting);
-        let mut addr = self.0.addr.read().clone();
-        if !addr.connected() {
-            addr = self.revive().await?;
-        }
-        let answer = addr.send(message).await;
+        // Sending needs the address for a moment only; a clone of it would cost two allocations a message.
+        let mut generation = self.0.generation.load(Ordering::Acquire);
+        let sent = {
+            let addr = self.0.addr.read();
+            if addr.connected() { Ok(addr.send(message)) } else { Err(message) }
+        };
+        let sent = match sent {
+            Ok(sent) => sent,
+            Err(message) => {
+                let addr = self.revive().await?;
+                generation = self.0.generation.load(Ordering::Acquire);
+                addr.send(message)
+            }
+        };
+        let answer = sent.await;
         if answer.is_err() {
             // The message is dropped while the actor's thread still unwinds, and its address still takes messages that
             // nobody will read. Whoever hears of the end may rely on it: asked again, the handle finds a new actor.
             for _ in 0..UNWINDS_WITHIN_MILLIS {
-                if !addr.connected() {
+                if !self.is_served_by(generation) {
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }
         answer.map_err(|_| AskError::Gone)
+    }
+
+    /// Whether the actor of this generation is the current one and takes messages.
+    fn is_served_by(&self, generation: u32) -> bool {
+        self.0.generation.load(Ordering::Acquire) == generation && self.0.addr.read().connected()
     }
 
     /// Sends a message without waiting. Lost if the actor is dead: only for what the next message repeats.
@@ -179,6 +197,7 @@ impl WorkspaceHandle {
         tracing::error!(workspace = %self.0.id, "a workspace actor ended; rebuilding it from the ledger");
         let fresh = (self.0.rebuild)(self.0.id).await.ok_or(AskError::Gone)?;
         *self.0.addr.write() = fresh.clone();
+        self.0.generation.fetch_add(1, Ordering::Release);
         Ok(fresh)
     }
 }

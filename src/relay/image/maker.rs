@@ -11,6 +11,6 @@ pub(super) fn provider<'a>(worker: &'a Worker, model: &Model) -> Option<(&'a Pro
     model.providers.iter().find_map(|id| {
         let provider = worker.providers.get(id)?;
         let configured = worker.gateway.config.providers.iter().find(|known| known.id == *id)?;
-        Some((provider, ImageAdapter::by_kind(configured.kind.name())?))
+        Some((provider.as_ref(), ImageAdapter::by_kind(configured.kind.name())?))
     })
 }

@@ -16,7 +16,6 @@ use lmhaven_actors::workspace::Settled;
 use super::Admitted;
 use crate::config::Model;
 use crate::error::{ApiError, Code};
-use crate::headers;
 use crate::relay::chat;
 
 /// The body of an answer for nobody.
@@ -70,7 +69,6 @@ pub(super) async fn write(admitted: &Admitted, images: Vec<Image>) -> Result<Byt
 pub(super) fn respond(request: RequestId, model: &Model, settled: &Settled, body: Bytes) -> HttpResponse {
     let mut response = HttpResponseBuilder::new(StatusCode::OK);
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-    chat::label(&mut response, request, Some(model), settled.standing.as_ref());
-    headers::cost(&mut response, settled.charged);
+    chat::label(&mut response, request, Some(model), settled.standing.as_ref(), Some(settled.charged));
     response.body(body)
 }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use super::errors;
 use super::raw::{RawText, Text};
@@ -27,6 +28,9 @@ pub(super) enum Form {
 /// The data of the event that ends a stream.
 pub(super) const DONE: &[u8] = b"[DONE]";
 
+/// There is one as a rule, and a vector would make room for four, at a kilobyte.
+type Choices<'a> = SmallVec<[Choice<'a>; 1]>;
+
 /// A chunk or an answer.
 #[derive(Debug, Deserialize)]
 pub(super) struct Chunk<'a> {
@@ -37,7 +41,7 @@ pub(super) struct Chunk<'a> {
     #[serde(borrow)]
     pub(super) model: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) choices: Option<Vec<Choice<'a>>>,
+    pub(super) choices: Option<Choices<'a>>,
     #[serde(borrow)]
     pub(super) usage: Option<&'a RawValue>,
     #[serde(borrow)]

@@ -136,6 +136,7 @@ impl Relayed {
             Some((end, is_filled))
         });
         let is_last = !has_choices || self.meter.finished;
+        drop(chunk);
         let held = Held { data, model, usage_end, has_choices };
         if is_last {
             self.held = Some(held);

@@ -43,6 +43,8 @@ pub fn public(routes: &mut ServiceConfig) {
             .route(web::method(Method::OPTIONS).to(files::preflight))
             .default_service(web::to(files::not_allowed)),
     );
+    // What pages are made of.
+    get(routes, crate::dashboard::assets::PATTERN, crate::dashboard::assets::serve);
     // What load balancers and people open.
     get(routes, "/healthz", health::alive);
     get(routes, "/readyz", health::ready);

@@ -7,3 +7,6 @@
 pub mod assets;
 pub mod format;
 pub mod page;
+pub mod prices;
+pub mod public;
+pub mod snippets;

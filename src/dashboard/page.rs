@@ -5,9 +5,9 @@
 
 use std::borrow::Cow;
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 /// What a page may load and where it may send forms.
@@ -18,8 +18,10 @@ const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-poli
 const PUBLIC_CACHE: HeaderValue = HeaderValue::from_static("public, max-age=60");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// The links at the top of public pages.
-pub const PUBLIC_LINKS: [(&str, &str); 3] = [("/models", "Models"), ("/docs", "Docs"), ("/status", "Status")];
+/// The links at the top of public pages: path, name, and whether it is the page `here`.
+pub fn public_links(here: &str) -> [(&'static str, &'static str, bool); 3] {
+    [("/models", "Models"), ("/docs", "Docs"), ("/status", "Status")].map(|(path, name)| (path, name, path == here))
+}
 
 /// A page about somebody: never kept by a browser or a proxy. Signed-in pages and everything with a form of accounts.
 pub fn private(status: StatusCode, page: &impl Template) -> HttpResponse {
@@ -54,6 +56,16 @@ fn respond(status: StatusCode, page: &impl Template, cache: HeaderValue, forms_t
             response
         }
     }
+}
+
+/// Whether a page is wanted: a browser asks, which takes HTML and presents no key.
+pub fn is_wanted(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    let html = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.split(',').any(|kind| kind.trim().to_ascii_lowercase().starts_with("text/html")));
+    html && !headers.contains_key(header::AUTHORIZATION) && !headers.contains_key("x-api-key")
 }
 
 /// The headers that a page has whatever it says.

@@ -3,7 +3,7 @@
 mod account;
 pub mod admin;
 mod count;
-mod fallback;
+pub mod fallback;
 mod files;
 mod health;
 mod models;
@@ -15,6 +15,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::chat::Dialect;
 
+use crate::dashboard::{assets, public};
 use crate::relay::{Worker, chat, image, speech};
 
 /// This thread's worker, as handlers get it.
@@ -43,12 +44,16 @@ pub fn public(routes: &mut ServiceConfig) {
             .route(web::method(Method::OPTIONS).to(files::preflight))
             .default_service(web::to(files::not_allowed)),
     );
-    // What pages are made of.
-    get(routes, crate::dashboard::assets::PATTERN, crate::dashboard::assets::serve);
+    // What anybody reads, and what pages are made of.
+    get(routes, "/", public::front);
+    get(routes, "/models", public::models);
+    get(routes, "/status", public::status);
+    get(routes, "/docs", public::docs);
+    get(routes, "/llms.txt", public::llms);
+    get(routes, assets::PATTERN, assets::serve);
     // What load balancers and people open.
     get(routes, "/healthz", health::alive);
     get(routes, "/readyz", health::ready);
-    get(routes, "/", fallback::front_page);
     routes.default_service(web::to(fallback::not_found));
 }
 

@@ -58,6 +58,14 @@ fn respond(status: StatusCode, page: &impl Template, cache: HeaderValue, forms_t
     }
 }
 
+/// After a form was obeyed: the page to look at. `path` is ours.
+pub fn see_other(path: &str) -> HttpResponse {
+    let mut response = HttpResponse::SeeOther().insert_header((header::LOCATION, path)).finish();
+    protect(&mut response, "");
+    response.headers_mut().insert(header::CACHE_CONTROL, NO_CACHE);
+    response
+}
+
 /// Whether a page is wanted: a browser asks, which takes HTML and presents no key.
 pub fn is_wanted(request: &HttpRequest) -> bool {
     let headers = request.headers();

@@ -55,3 +55,77 @@ for (const waiting of all("[data-poll]")) {
   };
   setTimeout(ask, 1000);
 }
+
+// The playground: asks this server for whoever is signed in, shows what comes as it comes, and what it cost.
+const playground = document.querySelector("form[data-playground]");
+
+// The data of an SSE answer, one event at a time.
+async function* events(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ""; ;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop();
+    for (const line of lines) if (line.startsWith("data: ")) yield line.slice(6).trim();
+  }
+}
+
+async function showCost(id) {
+  for (let asked = 0; asked < 10; asked += 1) {
+    const answer = await fetch(`${playground.action}/cost?id=${encodeURIComponent(id)}`);
+    if (answer.ok) return `Cost: $${(await answer.json()).cost_usd}`;
+    await new Promise((later) => { setTimeout(later, 300); });
+  }
+  return "The cost will be in the request log.";
+}
+
+const show = {
+  async text(response, output) {
+    for await (const data of events(response)) {
+      if (data === "[DONE]") return;
+      const event = JSON.parse(data);
+      if (event.error) throw new Error(event.error.message);
+      output.append(event.choices?.[0]?.delta?.content ?? "");
+    }
+  },
+  async image(response, output) {
+    for (const { b64_json } of (await response.json()).data) {
+      output.append(Object.assign(new Image(), { src: `data:image/png;base64,${b64_json}`, alt: playground.prompt.value }));
+    }
+  },
+  async voice(response, output) {
+    const src = URL.createObjectURL(await response.blob());
+    output.append(Object.assign(document.createElement("audio"), { src, controls: true }));
+  },
+};
+
+if (playground) {
+  const [output, status, stop, run] = ["output", "status", "stop", "run"].map(here);
+  const kind = () => playground.model.selectedOptions[0].dataset.modality;
+  const choose = () => { here("voice-field").hidden = kind() !== "voice"; };
+  playground.model.addEventListener("change", choose);
+  choose();
+  playground.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const asked = { model: playground.model.value, prompt: playground.prompt.value, voice: playground.voice.value };
+    const aborter = new AbortController();
+    stop.onclick = () => aborter.abort();
+    [run.disabled, stop.hidden, status.textContent] = [true, false, "Running…"];
+    output.replaceChildren();
+    let id = null;
+    try {
+      const headers = { "content-type": "application/json", "x-csrf-token": playground.csrf.value };
+      const options = { method: "POST", headers, body: JSON.stringify(asked), signal: aborter.signal };
+      const response = await fetch(`${playground.action}/${kind()}`, options);
+      id = response.headers.get("x-request-id");
+      if (!response.ok) throw new Error((await response.json().catch(() => ({}))).error?.message ?? `HTTP ${response.status}`);
+      await show[kind()](response, output);
+      status.textContent = "";
+    } catch (error) {
+      status.textContent = error.name === "AbortError" ? "Stopped." : `It failed: ${error.message}.`;
+    }
+    [run.disabled, stop.hidden] = [false, true];
+    if (id) status.append(" ", await showCost(id));
+  });
+}

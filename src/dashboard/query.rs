@@ -19,9 +19,11 @@ impl Fields {
             .map_or_else(|_| Self::default(), |pairs| Self(pairs.into_inner()))
     }
 
-    /// Those of a form that was read.
-    pub const fn of_form(pairs: Vec<(String, String)>) -> Self {
-        Self(pairs)
+    /// Those of a form's body; nothing where it is none.
+    pub fn of_form(body: &[u8]) -> Self {
+        let text = std::str::from_utf8(body).unwrap_or_default();
+        web::Query::<Vec<(String, String)>>::from_query(text)
+            .map_or_else(|_| Self::default(), |pairs| Self(pairs.into_inner()))
     }
 
     /// The first value of that name, without space around it; `None` where it is empty.

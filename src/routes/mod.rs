@@ -15,6 +15,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::chat::Dialect;
 
+use crate::dashboard::app::{self, Visitor};
 use crate::dashboard::{assets, public};
 use crate::relay::{Worker, chat, image, speech};
 
@@ -55,6 +56,26 @@ pub fn public(routes: &mut ServiceConfig) {
     get(routes, "/healthz", health::alive);
     get(routes, "/readyz", health::ready);
     routes.default_service(web::to(fallback::not_found));
+}
+
+/// The dashboard of whoever is signed in, as `V` finds them.
+pub fn app<V: Visitor>(routes: &mut ServiceConfig) {
+    get(routes, "/app", app::overview::<V>);
+    get_and_post(routes, "/app/keys", app::keys::<V>, app::create_key::<V>);
+    post(routes, "/app/keys/{key}/revoke", app::revoke_key::<V>);
+    get(routes, "/app/usage", app::usage::<V>);
+    get(routes, "/app/usage.csv", app::usage_csv::<V>);
+    get(routes, "/app/requests", app::requests::<V>);
+    get(routes, "/app/requests.csv", app::requests_csv::<V>);
+    get(routes, "/app/billing", app::billing::<V>);
+    get(routes, "/app/billing.csv", app::billing_csv::<V>);
+    get(routes, "/app/billing/receipts/{number}", app::receipt::<V>);
+    get(routes, "/app/limits", app::limits::<V>);
+    get(routes, "/app/models", app::models::<V>);
+    get(routes, "/app/playground", app::playground::<V>);
+    get(routes, "/app/playground/cost", app::playground_cost::<V>);
+    post(routes, "/app/playground/{modality}", app::ask_playground::<V>);
+    get(routes, "/app/settings", app::settings::<V>);
 }
 
 /// The admin port.
@@ -106,4 +127,17 @@ where
 {
     let resource = web::resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler));
     routes.service(resource.default_service(fallback::not_allowed("GET, HEAD")));
+}
+
+fn get_and_post<G, GetArgs, P, PostArgs>(routes: &mut ServiceConfig, path: &str, page: G, form: P)
+where
+    G: actix_web::Handler<GetArgs> + Clone,
+    GetArgs: actix_web::FromRequest + 'static,
+    G::Output: actix_web::Responder + 'static,
+    P: actix_web::Handler<PostArgs>,
+    PostArgs: actix_web::FromRequest + 'static,
+    P::Output: actix_web::Responder + 'static,
+{
+    let resource = web::resource(path).route(web::get().to(page.clone())).route(web::head().to(page));
+    routes.service(resource.route(web::post().to(form)).default_service(fallback::not_allowed("GET, HEAD, POST")));
 }

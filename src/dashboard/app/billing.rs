@@ -131,10 +131,7 @@ impl EventRow {
 }
 
 /// The page.
-///
-/// # Errors
-/// [`Trouble`].
-pub fn billing(worker: &Worker, visit: &Visit, fields: &Fields) -> Result<HttpResponse, Trouble> {
+pub(super) fn billing(worker: &Worker, visit: &Visit, fields: &Fields) -> HttpResponse {
     let all = read(&worker.gateway.core, visit);
     let skipped: usize = fields.get("skip").and_then(|text| text.parse().ok()).unwrap_or(0);
     let events: Vec<_> = all.iter().skip(skipped).take(PAGE).map(EventRow::of).collect();
@@ -151,14 +148,11 @@ pub fn billing(worker: &Worker, visit: &Visit, fields: &Fields) -> Result<HttpRe
         older: (shown < all.len()).then(|| format!("/app/billing?skip={shown}")),
         newest: skipped > 0,
     };
-    Ok(page::private(StatusCode::OK, &page))
+    page::private(StatusCode::OK, &page)
 }
 
 /// The whole history as CSV.
-///
-/// # Errors
-/// [`Trouble`].
-pub fn billing_csv(worker: &Worker, visit: &Visit) -> Result<HttpResponse, Trouble> {
+pub(super) fn billing_csv(worker: &Worker, visit: &Visit) -> HttpResponse {
     let mut csv = Csv::new(&["at", "what", "requests", "amount_usd", "balance_usd"]);
     for movement in read(&worker.gateway.core, visit) {
         let (at, what, requests, amount, balance) = match movement {
@@ -178,7 +172,7 @@ pub fn billing_csv(worker: &Worker, visit: &Visit) -> Result<HttpResponse, Troub
             Cell::Plain(&balance.to_string()),
         ]);
     }
-    Ok(csv.respond("billing.csv"))
+    csv.respond("billing.csv")
 }
 
 #[derive(Template)]
@@ -201,7 +195,7 @@ struct Receipt {
 ///
 /// # Errors
 /// [`Trouble::Missing`] for anything else.
-pub async fn receipt(worker: &Worker, visit: Visit, number: &str) -> Result<HttpResponse, Trouble> {
+pub(super) async fn receipt(worker: &Worker, visit: Visit, number: &str) -> Result<HttpResponse, Trouble> {
     let core = &worker.gateway.core;
     let number: u64 = number.parse().map_err(|_| Trouble::Missing)?;
     let known = core.reports.money_events(visit.workspace.id()).iter().any(|event| event.seq == number);

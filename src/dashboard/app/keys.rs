@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 use lmhaven_actors::domain::account::KeyState;
-use lmhaven_actors::domain::fact::{AuditRow, KeyCreated, KeyRevoked, Network};
+use lmhaven_actors::domain::fact::{AuditRow, KeyCreated, KeyPurpose, KeyRevoked, Network};
 use lmhaven_actors::domain::ids::KeyId;
 use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::domain::time::UnixMillis;
@@ -49,7 +49,8 @@ struct Created {
 struct KeyRow {
     id: String,
     name: String,
-    last_four: String,
+    /// What is left of its secret to be seen.
+    shown: String,
     created: String,
     last_used: String,
     spent: String,
@@ -72,7 +73,10 @@ impl KeyRow {
         Self {
             id: created.key.to_string(),
             name: created.name.clone(),
-            last_four: created.last_four.clone(),
+            shown: match created.purpose {
+                KeyPurpose::Requests => format!("sk-lmh-…{}", created.last_four),
+                KeyPurpose::Playground => "this dashboard".to_owned(),
+            },
             created: format::day(created.at),
             last_used: key.last_used_at.map_or_else(|| "never".to_owned(), format::moment),
             spent: format::usd(key.spent),
@@ -203,17 +207,20 @@ fn list(worker: &Worker, visit: &Visit, form: Form, status: StatusCode) -> HttpR
 }
 
 /// The list, with the form for a new key.
-///
-/// # Errors
-/// [`Trouble`].
-pub fn keys(worker: &Worker, visit: &mut Visit, fields: &Fields) -> Result<HttpResponse, Trouble> {
+pub(super) fn keys(worker: &Worker, visit: &mut Visit, fields: &Fields) -> HttpResponse {
     if fields.get("done") == Some("revoked") {
         visit.shell.flash = Some(Notice::new(Tone::Done, "The key is revoked. It was refused from that moment on."));
     }
-    Ok(list(worker, visit, Form::default(), StatusCode::OK))
+    list(worker, visit, Form::default(), StatusCode::OK)
 }
 
-fn audit(visit: &Visit, at: UnixMillis, action: &str, key: KeyId, after: Option<serde_json::Value>) -> AuditRow {
+pub(super) fn audit(
+    visit: &Visit,
+    at: UnixMillis,
+    action: &str,
+    key: KeyId,
+    after: Option<serde_json::Value>,
+) -> AuditRow {
     AuditRow {
         at,
         actor: visit.shell.email.clone(),
@@ -225,7 +232,7 @@ fn audit(visit: &Visit, at: UnixMillis, action: &str, key: KeyId, after: Option<
     }
 }
 
-fn failed(error: &ChangeError) -> Trouble {
+pub(super) fn failed(error: &ChangeError) -> Trouble {
     tracing::error!(%error, "a key could not be changed");
     Trouble::Unavailable
 }
@@ -234,7 +241,7 @@ fn failed(error: &ChangeError) -> Trouble {
 ///
 /// # Errors
 /// [`Trouble`].
-pub async fn create(worker: &Worker, visit: Visit, fields: &Fields) -> Result<HttpResponse, Trouble> {
+pub(super) async fn create(worker: &Worker, visit: Visit, fields: &Fields) -> Result<HttpResponse, Trouble> {
     if !visit.may.keys {
         return Err(Trouble::Forbidden);
     }
@@ -256,6 +263,7 @@ pub async fn create(worker: &Worker, visit: Visit, fields: &Fields) -> Result<Ht
         spend_limit: wanted.spend_limit,
         models: wanted.models,
         ip_allow: wanted.ip_allow,
+        purpose: KeyPurpose::Requests,
     };
     let after = serde_json::json!({ "name": created.name, "last_four": created.last_four });
     let audit = audit(&visit, at, "key.create", created.key, Some(after));
@@ -273,7 +281,7 @@ pub async fn create(worker: &Worker, visit: Visit, fields: &Fields) -> Result<Ht
 ///
 /// # Errors
 /// [`Trouble::Missing`] for a key of another workspace, as for one that never was.
-pub async fn revoke(worker: &Worker, visit: Visit, key: &str) -> Result<HttpResponse, Trouble> {
+pub(super) async fn revoke(worker: &Worker, visit: Visit, key: &str) -> Result<HttpResponse, Trouble> {
     if !visit.may.keys {
         return Err(Trouble::Forbidden);
     }
@@ -292,11 +300,12 @@ pub async fn revoke(worker: &Worker, visit: Visit, key: &str) -> Result<HttpResp
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dashboard::query::encoded;
 
     fn read_form(pairs: &[(&str, &str)]) -> Result<Wanted, Box<Form>> {
-        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
         let models: Vec<Arc<str>> = vec!["opus".into(), "flash".into()];
-        read(&Fields::of_form(pairs), &models, UnixMillis(1_800_000_000_000))
+        read(&Fields::of_form(pairs.join("&").as_bytes()), &models, UnixMillis(1_800_000_000_000))
     }
 
     #[test]

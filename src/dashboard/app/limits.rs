@@ -5,8 +5,8 @@ use actix_web::http::StatusCode;
 use askama::Template;
 use lmhaven_actors::domain::limits::Limits as Pair;
 
+use super::Visit;
 use super::overview::{NextTier, next_tier};
-use super::{Trouble, Visit};
 use crate::dashboard::format;
 use crate::dashboard::page::{self, Shell, Tab};
 use crate::relay::Worker;
@@ -34,10 +34,7 @@ struct TierRow {
 }
 
 /// The page.
-///
-/// # Errors
-/// [`Trouble`].
-pub fn limits(worker: &Worker, visit: &Visit) -> Result<HttpResponse, Trouble> {
+pub(super) fn limits(worker: &Worker, visit: &Visit) -> HttpResponse {
     let (view, policy) = (&visit.view, worker.gateway.core.policy());
     let row = |from: String, limits: Pair| TierRow {
         from,
@@ -64,5 +61,5 @@ pub fn limits(worker: &Worker, visit: &Visit) -> Result<HttpResponse, Trouble> {
             ("Voice", settings.features.voice),
         ],
     };
-    Ok(page::private(StatusCode::OK, &page))
+    page::private(StatusCode::OK, &page)
 }

@@ -5,22 +5,21 @@
 //! all the same where its form is sent.
 
 mod billing;
+mod guard;
 mod keys;
 mod limits;
 mod log;
 mod models;
 mod overview;
+mod playground;
 mod requests;
+mod serve;
 mod settings;
 mod usage;
 mod visit;
 
-pub use billing::{billing, billing_csv, receipt};
-pub use keys::{create as create_key, keys, revoke as revoke_key};
-pub use limits::limits;
-pub use models::models;
-pub use overview::overview;
-pub use requests::{requests, requests_csv};
-pub use settings::settings;
-pub use usage::{usage, usage_csv};
+pub use serve::{
+    Visitor, ask_playground, billing, billing_csv, create_key, keys, limits, models, overview, playground,
+    playground_cost, receipt, requests, requests_csv, revoke_key, settings, usage, usage_csv,
+};
 pub use visit::{May, Trouble, Visit};

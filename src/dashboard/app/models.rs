@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 
-use super::{Trouble, Visit};
+use super::Visit;
 use crate::dashboard::page::{self, Shell, Tab};
 use crate::dashboard::public::{ModelView, catalogue};
 use crate::relay::Worker;
@@ -17,10 +17,7 @@ struct Models {
 }
 
 /// The page.
-///
-/// # Errors
-/// [`Trouble`].
-pub fn models(worker: &Worker, visit: &Visit) -> Result<HttpResponse, Trouble> {
+pub(super) fn models(worker: &Worker, visit: &Visit) -> HttpResponse {
     let page = Models { shell: visit.shell(Tab::Models), models: catalogue(worker) };
-    Ok(page::private(StatusCode::OK, &page))
+    page::private(StatusCode::OK, &page)
 }

@@ -62,7 +62,7 @@ struct Step {
 ///
 /// # Errors
 /// [`Trouble`].
-pub async fn overview(worker: &Worker, visit: Visit) -> Result<HttpResponse, Trouble> {
+pub(super) async fn overview(worker: &Worker, visit: Visit) -> Result<HttpResponse, Trouble> {
     let core = &worker.gateway.core;
     let (view, workspace) = (&visit.view, visit.workspace.id());
     let today = core.clock.now().wall.day();

@@ -78,7 +78,7 @@ fn filter(fields: &Fields) -> Option<ClosedFilter> {
 ///
 /// # Errors
 /// [`Trouble`].
-pub async fn requests(worker: &Worker, visit: Visit, fields: &Fields) -> Result<HttpResponse, Trouble> {
+pub(super) async fn requests(worker: &Worker, visit: Visit, fields: &Fields) -> Result<HttpResponse, Trouble> {
     let core = &worker.gateway.core;
     let workspace = visit.workspace.id();
     let before = fields.get("before").and_then(|text| text.parse().ok());
@@ -126,7 +126,7 @@ pub async fn requests(worker: &Worker, visit: Visit, fields: &Fields) -> Result<
 ///
 /// # Errors
 /// [`Trouble`].
-pub async fn requests_csv(worker: &Worker, visit: Visit, fields: &Fields) -> Result<HttpResponse, Trouble> {
+pub(super) async fn requests_csv(worker: &Worker, visit: Visit, fields: &Fields) -> Result<HttpResponse, Trouble> {
     let core = &worker.gateway.core;
     let workspace = visit.workspace.id();
     let rows = match filter(fields) {

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 
-use super::{May, Trouble, Visit};
+use super::{May, Visit};
 use crate::dashboard::format;
 use crate::dashboard::page::{self, Shell, Tab};
 
@@ -21,10 +21,7 @@ struct Settings {
 }
 
 /// The page.
-///
-/// # Errors
-/// [`Trouble`].
-pub fn settings(visit: &Visit) -> Result<HttpResponse, Trouble> {
+pub(super) fn settings(visit: &Visit) -> HttpResponse {
     let page = Settings {
         shell: visit.shell(Tab::Settings),
         may: visit.may,
@@ -34,5 +31,5 @@ pub fn settings(visit: &Visit) -> Result<HttpResponse, Trouble> {
         email_verified: visit.view.settings.email_verified,
         created: format::day(visit.view.profile.created_at),
     };
-    Ok(page::private(StatusCode::OK, &page))
+    page::private(StatusCode::OK, &page)
 }

@@ -13,8 +13,8 @@ use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::domain::usage::Usage;
 use lmhaven_actors::reports::{GroupBy, UsageRow};
 
+use super::Visit;
 use super::requests::{Choice, used};
-use super::{Trouble, Visit};
 use crate::dashboard::chart::{self, Chart, Point};
 use crate::dashboard::csv::{Cell, Csv};
 use crate::dashboard::page::{self, Shell, Tab};
@@ -127,10 +127,7 @@ fn dearest<K>(groups: BTreeMap<K, Sum>, name: impl Fn(K) -> String) -> Vec<Line>
 }
 
 /// The page.
-///
-/// # Errors
-/// [`Trouble`].
-pub fn usage(worker: &Worker, visit: &Visit, fields: &Fields) -> Result<HttpResponse, Trouble> {
+pub(super) fn usage(worker: &Worker, visit: &Visit, fields: &Fields) -> HttpResponse {
     let core = &worker.gateway.core;
     let asked = Asked::of(fields, core.clock.now().wall.day());
     let rows = asked.rows(worker, visit);
@@ -189,14 +186,11 @@ pub fn usage(worker: &Worker, visit: &Visit, fields: &Fields) -> Result<HttpResp
         tables: if rows.is_empty() { Vec::new() } else { tables },
         csv: format!("/app/usage.csv?{}", fields.query_without(&[])),
     };
-    Ok(page::private(StatusCode::OK, &page))
+    page::private(StatusCode::OK, &page)
 }
 
 /// The same by day, model and key, as CSV.
-///
-/// # Errors
-/// [`Trouble`].
-pub fn usage_csv(worker: &Worker, visit: &Visit, fields: &Fields) -> Result<HttpResponse, Trouble> {
+pub(super) fn usage_csv(worker: &Worker, visit: &Visit, fields: &Fields) -> HttpResponse {
     let core = &worker.gateway.core;
     let asked = Asked::of(fields, core.clock.now().wall.day());
     let known = visit.known(core);
@@ -214,7 +208,7 @@ pub fn usage_csv(worker: &Worker, visit: &Visit, fields: &Fields) -> Result<Http
             Cell::Plain(&row.cost.to_string()),
         ]);
     }
-    Ok(csv.respond("usage.csv"))
+    csv.respond("usage.csv")
 }
 
 #[cfg(test)]

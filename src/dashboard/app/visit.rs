@@ -45,6 +45,8 @@ pub enum Trouble {
     Missing,
     /// The role does not allow it.
     Forbidden,
+    /// The form is larger than any of ours.
+    TooLarge,
     /// The workspace or the store does not answer.
     Unavailable,
 }
@@ -64,8 +66,10 @@ impl Trouble {
             Self::Forbidden => (
                 StatusCode::FORBIDDEN,
                 "Not allowed",
-                "Your role in this workspace does not allow this. An owner can change it under Members.",
+                "Your role in this workspace does not allow this, or the page was open for too long. Open it anew and try \
+                 again; an owner can change roles under Members.",
             ),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Too large", "This is more than can be sent at once."),
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Not available",

@@ -6,11 +6,12 @@ use lmhaven_actors::domain::time::UnixMillis;
 use crate::times;
 
 /// Money to the cent, toward zero, with thousands apart: `$1,234.56`. For balances and totals; below a cent, but not nothing,
-/// all its digits.
+/// to the micro-dollar, and below that all its digits.
 pub fn usd(amount: NanoUsd) -> String {
     let cents = amount.nano() / 10_000_000;
     if cents == 0 && amount != NanoUsd::ZERO {
-        return exact_usd(amount);
+        let micros = NanoUsd::from_nano(amount.nano() / 1_000 * 1_000);
+        return exact_usd(if micros == NanoUsd::ZERO { amount } else { micros });
     }
     let (sign, cents) = (if amount.is_negative() { "-" } else { "" }, cents.unsigned_abs());
     format!("{sign}${}.{:02}", thousands(cents / 100), cents % 100)
@@ -73,7 +74,7 @@ mod tests {
             (25_000_000_000, "$25.00", "$25.00"),
             (1_234_567_899_999_999, "$1,234,567.89", "$1234567.899999999"),
             (-12_500_000_000, "-$12.50", "-$12.50"),
-            (12_345, "$0.000012345", "$0.000012345"),
+            (12_345, "$0.000012", "$0.000012345"),
             (-1, "-$0.000000001", "-$0.000000001"),
         ] {
             let amount = NanoUsd::from_nano(nano);

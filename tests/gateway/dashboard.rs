@@ -1,5 +1,6 @@
 //! Pages for people, as a browser gets them, and what every one of them owes its reader.
 
+mod app;
 mod public;
 mod templates;
 

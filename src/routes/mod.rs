@@ -11,10 +11,12 @@ mod models;
 use std::rc::Rc;
 
 use actix_web::http::Method;
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::chat::Dialect;
 
+use crate::accounts::csrf;
 use crate::relay::{Worker, chat, image, speech};
 
 /// This thread's worker, as handlers get it.
@@ -43,10 +45,17 @@ pub fn public(routes: &mut ServiceConfig) {
             .route(web::method(Method::OPTIONS).to(files::preflight))
             .default_service(web::to(files::not_allowed)),
     );
+    // What whoever signs in opens. Every form passes one guard.
+    routes.service(web::scope("/app").wrap(from_fn(csrf::guard)).configure(app));
     // What load balancers and people open.
     get(routes, "/healthz", health::alive);
     get(routes, "/readyz", health::ready);
     get(routes, "/", fallback::front_page);
+    routes.default_service(web::to(fallback::not_found));
+}
+
+/// The pages below `/app`; paths here begin after it.
+fn app(routes: &mut ServiceConfig) {
     routes.default_service(web::to(fallback::not_found));
 }
 

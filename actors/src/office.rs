@@ -5,12 +5,22 @@
 //! machine of its own in `domain`; this file only hands facts on.
 
 use crate::domain::fact::Fact;
+use crate::domain::people::People;
 
 /// The state of the office.
 #[derive(Debug, Default)]
-pub struct Office {}
+pub struct Office {
+    /// Who signs in, and to which workspaces.
+    pub people: People,
+}
 
 impl Office {
     /// Something happened.
-    pub fn apply(&mut self, _fact: &Fact) {}
+    pub fn apply(&mut self, fact: &Fact) {
+        match fact {
+            Fact::People(fact) => self.people.apply(fact),
+            Fact::WorkspaceCreated(created) => self.people.note_workspace(created),
+            _ => {}
+        }
+    }
 }

@@ -11,12 +11,13 @@ mod models;
 use std::rc::Rc;
 
 use actix_web::http::Method;
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::chat::Dialect;
 
-use crate::dashboard::app::{self, Visitor};
-use crate::dashboard::{assets, public};
+use crate::accounts::csrf;
+use crate::dashboard::{app, assets, public};
 use crate::relay::{Worker, chat, image, speech};
 
 /// This thread's worker, as handlers get it.
@@ -52,30 +53,33 @@ pub fn public(routes: &mut ServiceConfig) {
     get(routes, "/docs", public::docs);
     get(routes, "/llms.txt", public::llms);
     get(routes, assets::PATTERN, assets::serve);
+    // What whoever signs in opens. Every form passes one guard.
+    routes.service(web::scope("/app").wrap(from_fn(csrf::guard)).configure(dashboard));
     // What load balancers and people open.
     get(routes, "/healthz", health::alive);
     get(routes, "/readyz", health::ready);
     routes.default_service(web::to(fallback::not_found));
 }
 
-/// The dashboard of whoever is signed in, as `V` finds them.
-pub fn app<V: Visitor>(routes: &mut ServiceConfig) {
-    get(routes, "/app", app::overview::<V>);
-    get_and_post(routes, "/app/keys", app::keys::<V>, app::create_key::<V>);
-    post(routes, "/app/keys/{key}/revoke", app::revoke_key::<V>);
-    get(routes, "/app/usage", app::usage::<V>);
-    get(routes, "/app/usage.csv", app::usage_csv::<V>);
-    get(routes, "/app/requests", app::requests::<V>);
-    get(routes, "/app/requests.csv", app::requests_csv::<V>);
-    get(routes, "/app/billing", app::billing::<V>);
-    get(routes, "/app/billing.csv", app::billing_csv::<V>);
-    get(routes, "/app/billing/receipts/{number}", app::receipt::<V>);
-    get(routes, "/app/limits", app::limits::<V>);
-    get(routes, "/app/models", app::models::<V>);
-    get(routes, "/app/playground", app::playground::<V>);
-    get(routes, "/app/playground/cost", app::playground_cost::<V>);
-    post(routes, "/app/playground/{modality}", app::ask_playground::<V>);
-    get(routes, "/app/settings", app::settings::<V>);
+/// The pages below `/app`; paths here begin after it.
+fn dashboard(routes: &mut ServiceConfig) {
+    get(routes, "", app::overview);
+    get_and_post(routes, "/keys", app::keys, app::create_key);
+    post(routes, "/keys/{key}/revoke", app::revoke_key);
+    get(routes, "/usage", app::usage);
+    get(routes, "/usage.csv", app::usage_csv);
+    get(routes, "/requests", app::requests);
+    get(routes, "/requests.csv", app::requests_csv);
+    get(routes, "/billing", app::billing);
+    get(routes, "/billing.csv", app::billing_csv);
+    get(routes, "/billing/receipts/{number}", app::receipt);
+    get(routes, "/limits", app::limits);
+    get(routes, "/models", app::models);
+    get(routes, "/playground", app::playground);
+    get(routes, "/playground/cost", app::playground_cost);
+    post(routes, "/playground/{modality}", app::ask_playground);
+    get(routes, "/settings", app::settings);
+    routes.default_service(web::to(fallback::not_found));
 }
 
 /// The admin port.

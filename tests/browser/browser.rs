@@ -8,11 +8,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::prelude::*;
 
-use crate::harness::until;
+use crate::harness::{Stage, until};
 
 /// Wide and narrow windows, in CSS pixels.
 const WIDE: u32 = 1280;
 const NARROW: u32 = 360;
+
+/// Settings of a gateway that a browser opens: its address, which is of this machine, whatever its port.
+pub(crate) const LOOPBACK: &[(&str, &str)] = &[("SERVER__PUBLIC_URL", "http://127.0.0.1:1")];
 
 /// A browser that is open.
 pub(crate) struct Browser {
@@ -62,6 +65,13 @@ impl Browser {
     /// Opens a page.
     pub(crate) async fn goto(&self, url: &str) {
         self.driver.goto(url).await.unwrap();
+    }
+
+    /// Takes somebody's session.
+    pub(crate) async fn sign_in(&self, stage: &Stage) {
+        self.goto(&format!("{}/status", stage.base)).await;
+        let (name, value) = &stage.cookie;
+        self.driver.add_cookie(Cookie::new(name.clone(), value.clone())).await.unwrap();
     }
 
     /// The first element there is for a selector, waited for.

@@ -3,15 +3,18 @@
 use serde_json::json;
 use thirtyfour::prelude::*;
 
-use crate::browser::Browser;
-use crate::harness::{Haven, OWNER, ask, until};
+use crate::browser::{Browser, LOOPBACK};
+use lmhaven_actors::domain::people::Role;
+
+use crate::harness::{Haven, ask, until};
 
 #[actix_web::test]
 async fn a_key_is_made_copied_used_and_revoked() {
-    let haven = Haven::start().await;
+    let haven = Haven::start_with(LOOPBACK).await;
     let workspace = haven.workspace("5.00").await;
-    let stage = haven.stage(&workspace.id, OWNER);
+    let stage = haven.stage(&workspace.id, Role::Owner).await;
     let browser = Browser::open().await;
+    browser.sign_in(&stage).await;
     browser.goto(&format!("{}/app/keys", stage.base)).await;
     browser.find("#name").await.send_keys("laptop").await.unwrap();
     browser.find("#create button.button").await.click().await.unwrap();
@@ -30,16 +33,16 @@ async fn a_key_is_made_copied_used_and_revoked() {
     assert_eq!(haven.chat(&secret, &ask("gpt-sim", "Hello")).await.refusal(), (401, "revoked_api_key"));
     browser.check("keys").await;
     browser.close().await;
-    stage.close().await;
     haven.finish().await;
 }
 
 #[actix_web::test]
 async fn the_playground_answers_in_every_modality_and_shows_what_it_cost() {
-    let haven = Haven::start().await;
+    let haven = Haven::start_with(LOOPBACK).await;
     let workspace = haven.workspace("5.00").await;
-    let stage = haven.stage(&workspace.id, OWNER);
+    let stage = haven.stage(&workspace.id, Role::Owner).await;
     let browser = Browser::open().await;
+    browser.sign_in(&stage).await;
     browser.goto(&format!("{}/app/playground", stage.base)).await;
     for (model, made) in [("gpt-sim", ""), ("seedream-5", " img"), ("elevenlabs-v3", " audio")] {
         browser.find(&format!("#model option[value='{model}']")).await.click().await.unwrap();
@@ -60,13 +63,12 @@ async fn the_playground_answers_in_every_modality_and_shows_what_it_cost() {
     }
     browser.find("#prompt").await.send_keys(" ").await.unwrap();
     browser.close().await;
-    stage.close().await;
     haven.finish().await;
 }
 
 #[actix_web::test]
 async fn the_theme_that_was_chosen_stays_and_every_page_has_a_way_past_its_navigation() {
-    let haven = Haven::start().await;
+    let haven = Haven::start_with(LOOPBACK).await;
     let browser = Browser::open().await;
     browser.goto(&haven.base).await;
     let theme = "return document.documentElement.dataset.theme ?? null";

@@ -2,12 +2,14 @@
 
 use serde_json::json;
 
-use crate::browser::Browser;
-use crate::harness::{Haven, OWNER, VIEWER, ask, until};
+use crate::browser::{Browser, LOOPBACK};
+use lmhaven_actors::domain::people::Role;
+
+use crate::harness::{Haven, ask, until};
 
 #[actix_web::test]
 async fn public_pages() {
-    let haven = Haven::start().await;
+    let haven = Haven::start_with(LOOPBACK).await;
     let browser = Browser::open().await;
     for (path, name) in [("/", "front"), ("/models", "models"), ("/status", "status"), ("/docs", "docs")] {
         browser.goto(&format!("{}{path}", haven.base)).await;
@@ -31,17 +33,17 @@ const PAGES: [(&str, &str); 9] = [
 
 #[actix_web::test]
 async fn empty_pages_say_what_goes_there() {
-    let haven = Haven::start().await;
+    let haven = Haven::start_with(LOOPBACK).await;
     let workspace =
         haven.admin_ok("POST", "/workspaces", &json!({ "name": "Empty", "owner_email": "a@example.com" })).await;
     let browser = Browser::open().await;
-    let stage = haven.stage(workspace["id"].as_str().unwrap(), OWNER);
+    let stage = haven.stage(workspace["id"].as_str().unwrap(), Role::Owner).await;
+    browser.sign_in(&stage).await;
     for (path, name) in PAGES {
         browser.goto(&format!("{}{path}", stage.base)).await;
         browser.look(&format!("empty-{name}")).await;
     }
     browser.close().await;
-    stage.close().await;
     haven.finish().await;
 }
 
@@ -49,7 +51,7 @@ async fn empty_pages_say_what_goes_there() {
 async fn full_pages() {
     let haven = Haven::start_with_more(
         |_| "[limits]\n[[limits.tiers]]\nmin_balance = \"500.00\"\nrequests_per_minute = 3000\nconcurrent_streams = 500\n".to_owned(),
-        &[],
+        LOOPBACK,
     )
     .await;
     let workspace = haven.workspace("25.00").await;
@@ -66,10 +68,11 @@ async fn full_pages() {
     }
     let picture = json!({ "model": "seedream-5", "prompt": "a lighthouse" });
     haven.post(&workspace.key, "/v1/images/generations", &picture).await.ok();
-    let stage = haven.stage(&workspace.id, OWNER);
+    let stage = haven.stage(&workspace.id, Role::Owner).await;
     until("all requests", async || (stage.get("/app/requests.csv").await.text.lines().count() == 6).then_some(()))
         .await;
     let browser = Browser::open().await;
+    browser.sign_in(&stage).await;
     for (path, name) in PAGES {
         browser.goto(&format!("{}{path}", stage.base)).await;
         if name == "requests" {
@@ -79,14 +82,13 @@ async fn full_pages() {
     }
     browser.goto(&format!("{}/app/billing/receipts/2", stage.base)).await;
     browser.look("full-receipt").await;
-    let viewer = haven.stage(&workspace.id, VIEWER);
+    let viewer = haven.stage(&workspace.id, Role::Viewer).await;
+    browser.sign_in(&viewer).await;
     for (path, name) in [("/app/keys", "keys"), ("/app/playground", "playground")] {
         browser.goto(&format!("{}{path}", viewer.base)).await;
         assert_eq!(browser.run("return document.querySelectorAll('main form[method=post]').length").await, 0);
         browser.look(&format!("viewer-{name}")).await;
     }
     browser.close().await;
-    viewer.close().await;
-    stage.close().await;
     haven.finish().await;
 }

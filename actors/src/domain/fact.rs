@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{KeyId, WorkspaceId};
 use super::money::NanoUsd;
+use super::people::PeopleFact;
 use super::price::PriceRow;
 use super::time::UnixMillis;
 
@@ -32,6 +33,8 @@ pub enum Fact {
     ProviderAccountSwitched(ProviderAccountSwitched),
     /// Who did what.
     Audited(AuditRow),
+    /// Something about people: accounts, sessions, members.
+    People(PeopleFact),
 }
 
 impl Fact {
@@ -42,7 +45,7 @@ impl Fact {
             Self::WorkspaceChanged(fact) => Some(fact.workspace),
             Self::KeyCreated(fact) => Some(fact.workspace),
             Self::KeyRevoked(fact) => Some(fact.workspace),
-            Self::PricesPublished(_) | Self::ProviderAccountSwitched(_) | Self::Audited(_) => None,
+            Self::PricesPublished(_) | Self::ProviderAccountSwitched(_) | Self::Audited(_) | Self::People(_) => None,
         }
     }
 }

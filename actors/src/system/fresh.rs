@@ -1,10 +1,11 @@
 //! A fresh id of each kind, from the system's randomness.
 
-use crate::domain::ids::{KeyId, RequestId, WorkspaceId};
+use crate::domain::ids::{KeyId, LinkId, PersonId, RequestId, SessionId, WorkspaceId};
 use crate::domain::secret::Secret;
 use crate::domain::time::UnixMillis;
 
-fn random<const N: usize>() -> [u8; N] {
+/// Random bytes, fit for secrets.
+pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0_u8; N];
     if let Err(error) = getrandom::fill(&mut bytes) {
         // Without randomness no key is safe: nothing may go on.
@@ -22,6 +23,21 @@ pub fn workspace_id(at: UnixMillis) -> WorkspaceId {
 /// A key's id.
 pub fn key_id(at: UnixMillis) -> KeyId {
     KeyId::from_parts(at, random())
+}
+
+/// A person's id.
+pub fn person_id(at: UnixMillis) -> PersonId {
+    PersonId::from_parts(at, random())
+}
+
+/// A session's id.
+pub fn session_id(at: UnixMillis) -> SessionId {
+    SessionId::from_parts(at, random())
+}
+
+/// A link's id.
+pub fn link_id(at: UnixMillis) -> LinkId {
+    LinkId::from_parts(at, random())
 }
 
 /// A key.

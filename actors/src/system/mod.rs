@@ -219,7 +219,18 @@ impl Core {
         created: WorkspaceCreated,
         audit: AuditRow,
     ) -> Result<WorkspaceHandle, ChangeError> {
-        self.write(vec![Fact::WorkspaceCreated(created.clone()), Fact::Audited(audit.clone())]).await?;
+        let facts = vec![Fact::WorkspaceCreated(created.clone()), Fact::Audited(audit.clone())];
+        let ticket = {
+            // The office knows who a workspace is opened for, in the order of the journal.
+            let mut office = self.office.lock();
+            let records = facts.iter().cloned().map(Record::Fact).collect();
+            let ticket = self.journal.append(records, Class::Bounded)?;
+            for fact in &facts {
+                office.apply(fact);
+            }
+            ticket
+        };
+        self.journal.durable(ticket).await?;
         self.audit.lock().push(audit);
         Ok(self.start_actor(Account::opened(&created, self.policy.clone(), self.clock.now())))
     }

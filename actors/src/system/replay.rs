@@ -53,6 +53,9 @@ pub(super) fn replay(
 }
 
 fn apply(replayed: &mut Replayed, policy: &Arc<LimitPolicy>, record: Record) -> Result<(), String> {
+    if let Record::Fact(fact) = &record {
+        replayed.office.apply(fact);
+    }
     match record {
         Record::Entry(entry) => {
             let account = replayed.accounts.get_mut(&entry.workspace).ok_or("an entry of an unknown workspace")?;
@@ -74,7 +77,6 @@ fn apply(replayed: &mut Replayed, policy: &Arc<LimitPolicy>, record: Record) -> 
         }
         Record::Fact(Fact::Audited(row)) => replayed.audit.push(row),
         Record::Fact(fact) => {
-            replayed.office.apply(&fact);
             if let Some(account) = fact.workspace().and_then(|id| replayed.accounts.get_mut(&id)) {
                 account.replay_fact(&fact);
             }

@@ -5,7 +5,6 @@
 //! all the same where its form is sent.
 
 mod billing;
-mod guard;
 mod keys;
 mod limits;
 mod log;
@@ -19,7 +18,7 @@ mod usage;
 mod visit;
 
 pub use serve::{
-    Visitor, ask_playground, billing, billing_csv, create_key, keys, limits, models, overview, playground,
-    playground_cost, receipt, requests, requests_csv, revoke_key, settings, usage, usage_csv,
+    ask_playground, billing, billing_csv, create_key, keys, limits, models, overview, playground, playground_cost,
+    receipt, requests, requests_csv, revoke_key, settings, usage, usage_csv,
 };
 pub use visit::{May, Trouble, Visit};

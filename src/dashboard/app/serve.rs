@@ -1,61 +1,46 @@
 //! The dashboard's handlers: who visits, which page, and what a page that cannot be shown looks like.
 //!
-//! The routing table names them. They know a visitor only as what the session's extractor gives.
+//! The routing table names them; who visits is what `extract::session` found.
 
 use std::rc::Rc;
 
-use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
-use lmhaven_actors::workspace::WorkspaceHandle;
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::guard::{self, Checked};
-use super::{May, Trouble, Visit};
+use super::{Trouble, Visit};
 use super::{billing as billing_page, keys as keys_page, limits as limits_page, models as models_page};
 use super::{overview as overview_page, playground as playground_page, requests as requests_page};
 use super::{settings as settings_page, usage as usage_page};
-use crate::dashboard::page::Shell;
 use crate::dashboard::query::Fields;
+use crate::extract::session::SignedIn;
 use crate::relay::Worker;
 
 type WorkerData = web::Data<Rc<Worker>>;
 
-/// Somebody who is signed in, as their session's extractor makes them. Whoever is not is answered by the extractor.
-pub trait Visitor: FromRequest + 'static {
-    /// What stands around pages, what the person may do, and the workspace they look at.
-    fn into_parts(self) -> (Shell, May, WorkspaceHandle);
-}
-
 /// Answers a GET.
-async fn show<V: Visitor>(
+async fn show(
     worker: WorkerData,
-    visitor: V,
+    who: SignedIn,
     request: HttpRequest,
     page: impl AsyncFnOnce(&Rc<Worker>, Visit, &Fields) -> Result<HttpResponse, Trouble>,
 ) -> HttpResponse {
-    worker.gateway.opened().await;
-    let (shell, may, workspace) = visitor.into_parts();
     let fields = Fields::of_query(&request);
-    let answer = match Visit::new(shell, may, workspace).await {
+    let answer = match Visit::of(&worker, who).await {
         Ok(visit) => page(worker.get_ref(), visit, &fields).await,
         Err(trouble) => Err(trouble),
     };
     answer.unwrap_or_else(Trouble::respond)
 }
 
-/// Answers a POST whose body passes the guard.
-async fn obey<V: Visitor>(
+/// Answers a POST, which has passed the guard around `/app`.
+async fn obey(
     worker: WorkerData,
-    visitor: V,
-    request: HttpRequest,
-    payload: web::Payload,
-    act: impl AsyncFnOnce(&Rc<Worker>, Visit, Checked, HttpRequest) -> Result<HttpResponse, Trouble>,
+    who: SignedIn,
+    act: impl AsyncFnOnce(&Rc<Worker>, Visit) -> Result<HttpResponse, Trouble>,
 ) -> HttpResponse {
-    worker.gateway.opened().await;
-    let (shell, may, workspace) = visitor.into_parts();
-    let origin = &worker.gateway.config.server.public_url;
-    let checked = guard::check(request.headers(), origin, &shell.csrf, payload).await;
-    let answer = match (checked, Visit::new(shell, may, workspace).await) {
-        (Ok(checked), Ok(visit)) => act(worker.get_ref(), visit, checked, request).await,
-        (Err(trouble), _) | (_, Err(trouble)) => Err(trouble),
+    let answer = match Visit::of(&worker, who).await {
+        Ok(visit) => act(worker.get_ref(), visit).await,
+        Err(trouble) => Err(trouble),
     };
     answer.unwrap_or_else(Trouble::respond)
 }
@@ -63,8 +48,8 @@ async fn obey<V: Visitor>(
 macro_rules! pages {
     ($($(#[$doc:meta])* $name:ident = |$worker:ident, $visit:pat_param, $fields:pat_param| $page:expr;)*) => {$(
         $(#[$doc])*
-        pub async fn $name<V: Visitor>(worker: WorkerData, visitor: V, request: HttpRequest) -> HttpResponse {
-            show(worker, visitor, request, async |$worker, $visit, $fields| $page).await
+        pub async fn $name(worker: WorkerData, who: SignedIn, request: HttpRequest) -> HttpResponse {
+            show(worker, who, request, async |$worker, $visit, $fields| $page).await
         }
     )*};
 }
@@ -99,50 +84,33 @@ pages! {
 }
 
 /// `GET /app/billing/receipts/{number}`.
-pub async fn receipt<V: Visitor>(
+pub async fn receipt(
     worker: WorkerData,
-    visitor: V,
+    who: SignedIn,
     request: HttpRequest,
     number: web::Path<String>,
 ) -> HttpResponse {
-    show(worker, visitor, request, async |worker, visit, _| billing_page::receipt(worker, visit, &number).await).await
+    show(worker, who, request, async |worker, visit, _| billing_page::receipt(worker, visit, &number).await).await
 }
 
 /// `POST /app/keys`.
-pub async fn create_key<V: Visitor>(
-    worker: WorkerData,
-    visitor: V,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> HttpResponse {
-    obey(worker, visitor, request, payload, async |worker, visit, checked, _| {
-        keys_page::create(worker, visit, &checked.fields).await
-    })
-    .await
+pub async fn create_key(worker: WorkerData, who: SignedIn, form: Bytes) -> HttpResponse {
+    let fields = Fields::of_form(&form);
+    obey(worker, who, async |worker, visit| keys_page::create(worker, visit, &fields).await).await
 }
 
 /// `POST /app/keys/{id}/revoke`.
-pub async fn revoke_key<V: Visitor>(
-    worker: WorkerData,
-    visitor: V,
-    request: HttpRequest,
-    payload: web::Payload,
-    key: web::Path<String>,
-) -> HttpResponse {
-    obey(worker, visitor, request, payload, async |worker, visit, _, _| keys_page::revoke(worker, visit, &key).await)
-        .await
+pub async fn revoke_key(worker: WorkerData, who: SignedIn, key: web::Path<String>) -> HttpResponse {
+    obey(worker, who, async |worker, visit| keys_page::revoke(worker, visit, &key).await).await
 }
 
 /// `POST /app/playground/{modality}`.
-pub async fn ask_playground<V: Visitor>(
+pub async fn ask_playground(
     worker: WorkerData,
-    visitor: V,
+    who: SignedIn,
     request: HttpRequest,
-    payload: web::Payload,
     modality: web::Path<String>,
+    body: Bytes,
 ) -> HttpResponse {
-    obey(worker, visitor, request, payload, async |worker, visit, checked, request| {
-        playground_page::ask(worker, visit, request, &modality, &checked.bytes).await
-    })
-    .await
+    obey(worker, who, async |worker, visit| playground_page::ask(worker, visit, request, &modality, &body).await).await
 }

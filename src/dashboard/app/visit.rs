@@ -11,8 +11,10 @@ use lmhaven_actors::system::Core;
 use lmhaven_actors::workspace::{AskError, Describe, WorkspaceHandle, WorkspaceView};
 
 use crate::dashboard::charges::Known;
-use crate::dashboard::page::{self, Notice, Shell, Tab, Tone};
+use crate::dashboard::page::{self, Notice, Shell, Tab, Tone, WorkspaceChoice};
 use crate::dashboard::public::missing;
+use crate::extract::session::SignedIn;
+use crate::relay::Worker;
 
 /// What the person's role lets them do in this workspace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,8 +47,6 @@ pub enum Trouble {
     Missing,
     /// The role does not allow it.
     Forbidden,
-    /// The form is larger than any of ours.
-    TooLarge,
     /// The workspace or the store does not answer.
     Unavailable,
 }
@@ -69,7 +69,6 @@ impl Trouble {
                 "Your role in this workspace does not allow this, or the page was open for too long. Open it anew and try \
                  again; an owner can change roles under Members.",
             ),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Too large", "This is more than can be sent at once."),
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Not available",
@@ -88,13 +87,32 @@ impl From<AskError> for Trouble {
 }
 
 impl Visit {
-    /// A visit by somebody who is signed in.
+    /// A visit by somebody who is signed in, to the workspace that they look at.
     ///
     /// # Errors
-    /// The workspace does not answer.
-    pub async fn new(mut shell: Shell, may: May, workspace: WorkspaceHandle) -> Result<Self, Trouble> {
+    /// A workspace does not answer.
+    pub async fn of(worker: &Worker, who: SignedIn) -> Result<Self, Trouble> {
+        let directory = &worker.gateway.core.directory;
+        let workspace = directory.find(who.workspace).ok_or(Trouble::Unavailable)?;
         let view = workspace.ask(Describe).await?;
-        shell.notices.extend(notices(&view, may));
+        let mut workspaces = Vec::with_capacity(who.workspaces.len());
+        for (id, _) in &who.workspaces {
+            let Some(handle) = directory.find(*id) else { continue };
+            let current = *id == who.workspace;
+            let name = if current { view.profile.name.clone() } else { handle.ask(Describe).await?.profile.name };
+            workspaces.push(WorkspaceChoice { id: id.to_string(), name, current });
+        }
+        let may = May { keys: who.role.may_keys(), money: who.role.may_money(), settings: who.role.may_members() };
+        let shell = Shell {
+            current: Tab::None,
+            email: who.email.as_str().to_owned(),
+            role: who.role.name(),
+            workspace_name: view.profile.name.clone(),
+            workspaces,
+            csrf: who.csrf,
+            flash: None,
+            notices: notices(&view, may),
+        };
         Ok(Self { shell, may, workspace, view })
     }
 

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::assert_protected;
-use crate::harness::{CSRF, Haven, OWNER, Reply, VIEWER, ask, until};
+use lmhaven_actors::domain::people::Role;
+
+use crate::harness::{Haven, Reply, ask, until};
 
 const PAGES: [&str; 10] = [
     "/app",
@@ -28,8 +30,8 @@ async fn every_page_is_there_for_an_empty_workspace_and_for_a_viewer() {
     let haven = Haven::start().await;
     let body = json!({ "name": "Empty", "owner_email": "ada@example.com" });
     let id = haven.admin_ok("POST", "/workspaces", &body).await["id"].as_str().unwrap().to_owned();
-    for may in [OWNER, VIEWER] {
-        let stage = haven.stage(&id, may);
+    for role in [Role::Owner, Role::Viewer] {
+        let stage = haven.stage(&id, role).await;
         for path in PAGES {
             let reply = stage.get(path).await.ok();
             assert_protected(&reply);
@@ -39,8 +41,7 @@ async fn every_page_is_there_for_an_empty_workspace_and_for_a_viewer() {
             assert!(!reply.text.contains("<script>"), "{path}: {}", reply.text);
         }
         let keys = stage.get("/app/keys").await.text;
-        assert_eq!(keys.contains("action=\"/app/keys\""), may == OWNER, "a form for whom it obeys");
-        stage.close().await;
+        assert_eq!(keys.contains("action=\"/app/keys\""), role == Role::Owner, "a form for whom it obeys");
     }
     haven.finish().await;
 }
@@ -49,7 +50,7 @@ async fn every_page_is_there_for_an_empty_workspace_and_for_a_viewer() {
 async fn a_key_is_made_shown_once_used_and_revoked() {
     let haven = Haven::start().await;
     let workspace = haven.workspace("5.00").await;
-    let stage = haven.stage(&workspace.id, OWNER);
+    let stage = haven.stage(&workspace.id, Role::Owner).await;
     let made = stage.submit("/app/keys", &[("name", "laptop"), ("spend_limit", "1.00"), ("models", "gpt-sim")]).await;
     assert_eq!(made.status, 201, "{}", made.text);
     assert_eq!(made.header("cache-control"), "no-store");
@@ -67,7 +68,6 @@ async fn a_key_is_made_shown_once_used_and_revoked() {
     }
     assert_eq!(haven.chat(&secret, &ask("gpt-sim", "Hello")).await.refusal(), (401, "revoked_api_key"));
     assert!(stage.get("/app/keys?done=revoked").await.text.contains("The key is revoked"));
-    stage.close().await;
     haven.finish().await;
 }
 
@@ -75,7 +75,7 @@ async fn a_key_is_made_shown_once_used_and_revoked() {
 async fn a_form_with_mistakes_comes_back_with_them() {
     let haven = Haven::start().await;
     let workspace = haven.workspace("0").await;
-    let stage = haven.stage(&workspace.id, OWNER);
+    let stage = haven.stage(&workspace.id, Role::Owner).await;
     let name = "<b>\"&'";
     let wrong = stage.submit("/app/keys", &[("name", name), ("spend_limit", "-3"), ("expires", "2001-01-01")]).await;
     assert_eq!(wrong.status, 422);
@@ -84,7 +84,6 @@ async fn a_form_with_mistakes_comes_back_with_them() {
         assert!(wrong.text.contains(part), "{part}");
     }
     assert!(!wrong.text.contains("<b>"), "what was typed is escaped");
-    stage.close().await;
     haven.finish().await;
 }
 
@@ -92,13 +91,14 @@ async fn a_form_with_mistakes_comes_back_with_them() {
 async fn forms_that_are_not_ours_or_not_allowed_change_nothing() {
     let haven = Haven::start().await;
     let (mine, other) = (haven.workspace("1.00").await, haven.workspace("1.00").await);
-    let (owner, viewer) = (haven.stage(&mine.id, OWNER), haven.stage(&mine.id, VIEWER));
-    let body = format!("name=x&csrf={CSRF}");
-    for site in ["cross-site", "same-site", "none"] {
-        assert_eq!(owner.send("/app/keys", site, &body).await.status, 403, "{site}");
+    let (owner, viewer) = (haven.stage(&mine.id, Role::Owner).await, haven.stage(&mine.id, Role::Viewer).await);
+    let (ours, token) = ("https://lmhaven.test", owner.csrf.as_str());
+    let body = format!("name=x&csrf={token}");
+    for origin in ["https://evil.example", "null", "", "http://lmhaven.test"] {
+        assert_eq!(owner.send("/app/keys", origin, &body).await.status, 403, "{origin}");
     }
-    for token in ["", "name=x", "name=x&csrf=", "name=x&csrf=wrong"] {
-        assert_eq!(owner.send("/app/keys", "same-origin", token).await.status, 403, "{token}");
+    for body in ["", "name=x", "name=x&csrf=", "name=x&csrf=wrong", &format!("name=x&csrf={}", viewer.csrf)] {
+        assert_eq!(owner.send("/app/keys", ours, body).await.status, 403, "{body}");
     }
     let revoke = format!("/app/keys/{}/revoke", mine.key_id);
     for path in ["/app/keys", revoke.as_str()] {
@@ -113,15 +113,16 @@ async fn forms_that_are_not_ours_or_not_allowed_change_nothing() {
     assert_eq!((foreign.status, nobody.status), (404, 404));
     assert_eq!(foreign.text, nobody.text, "another workspace's key is as one that never was");
     assert_eq!(owner.submit("/app/keys/nonsense/revoke", &[]).await.status, 404);
-    let large = format!("name={}&csrf={CSRF}", "x".repeat(600_000));
-    assert_eq!(owner.send("/app/keys", "same-origin", &large).await.status, 413);
+    let large = format!("name={}&csrf={token}", "x".repeat(600_000));
+    assert_eq!(owner.send("/app/keys", ours, &large).await.status, 413);
+    let stranger = haven.page("/app/keys").await;
+    assert!(stranger.text.contains("Sign in") || stranger.status >= 300, "nobody is signed in: {}", stranger.text);
+    assert!(!stranger.text.contains("tests"), "{}", stranger.text);
     for workspace in [&mine, &other] {
         haven.chat(&workspace.key, &crate::harness::ask("gpt-sim", "Hello")).await.ok();
         let shown = haven.admin_ok("GET", &format!("/workspaces/{}", workspace.id), &Value::Null).await;
         assert_eq!(shown["keys"].as_array().unwrap().len(), 1);
     }
-    owner.close().await;
-    viewer.close().await;
     haven.finish().await;
 }
 
@@ -132,7 +133,7 @@ async fn requests_are_found_by_id_key_model_and_outcome_and_never_in_another_wor
     let first = haven.chat(&mine.key, &ask("gpt-sim", "Hello")).await.ok();
     haven.chat(&mine.key, &ask("claude-haiku-4-5", "Hello")).await.ok();
     let theirs = haven.chat(&other.key, &ask("gpt-sim", "Hello")).await.ok();
-    let stage = haven.stage(&mine.id, OWNER);
+    let stage = haven.stage(&mine.id, Role::Owner).await;
     let (first, theirs) = (first.header("x-request-id"), theirs.header("x-request-id"));
     let all = page_with(&stage, "/app/requests", "<code>claude-haiku-4-5</code>").await;
     assert!(all.contains(first) && !all.contains(theirs));
@@ -162,7 +163,6 @@ async fn requests_are_found_by_id_key_model_and_outcome_and_never_in_another_wor
     assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8");
     assert_eq!(csv.header("content-disposition"), "attachment; filename=\"requests.csv\"");
     assert_eq!(csv.text.lines().count(), 2, "{}", csv.text);
-    stage.close().await;
     haven.finish().await;
 }
 
@@ -174,7 +174,7 @@ async fn usage_adds_up_to_what_was_charged_and_names_are_no_formulas() {
     let evil = evil["secret"].as_str().unwrap();
     haven.chat(evil, &ask("gpt-sim", "Hello")).await.ok();
     haven.chat(&workspace.key, &ask("claude-haiku-4-5", "Hello")).await.ok();
-    let stage = haven.stage(&workspace.id, OWNER);
+    let stage = haven.stage(&workspace.id, Role::Owner).await;
     let page = page_with(&stage, "/app/usage", "claude-haiku-4-5</th>").await;
     assert!(page.contains("=cmd()&#60;img src=x&#62;") && !page.contains("<img"), "{page}");
     assert!(page.contains("<svg") && page.contains("By modality"));
@@ -185,7 +185,6 @@ async fn usage_adds_up_to_what_was_charged_and_names_are_no_formulas() {
     assert_eq!(costs.sum::<i128>(), spent);
     let only = stage.get(&format!("/app/usage.csv?key={}", workspace.key_id)).await.ok().text;
     assert_eq!(only.lines().count(), 2, "{only}");
-    stage.close().await;
     haven.finish().await;
 }
 
@@ -195,7 +194,7 @@ async fn billing_shows_what_moved_the_balance_and_receipts_stay_at_home() {
     let (mine, other) = (haven.workspace("5.00").await, haven.workspace("7.00").await);
     haven.credit(&mine.id, "2.50", "second").await;
     haven.chat(&mine.key, &ask("gpt-sim", "Hello")).await.ok();
-    let (stage, theirs) = (haven.stage(&mine.id, OWNER), haven.stage(&other.id, OWNER));
+    let (stage, theirs) = (haven.stage(&mine.id, Role::Owner).await, haven.stage(&other.id, Role::Owner).await);
     let page = page_with(&stage, "/app/billing", "1 request<").await;
     assert!(page.contains("+$5.00") && page.contains("+$2.50") && page.contains("$7.50"), "{page}");
     let receipt = page.split("/app/billing/receipts/").nth(1).unwrap().split('"').next().unwrap().to_owned();
@@ -208,8 +207,6 @@ async fn billing_shows_what_moved_the_balance_and_receipts_stay_at_home() {
     let csv = stage.get("/app/billing.csv").await.ok().text;
     assert_eq!(csv.lines().count(), 4, "{csv}");
     assert!(csv.lines().nth(1).unwrap().contains(",Requests,1,-0."), "{csv}");
-    stage.close().await;
-    theirs.close().await;
     haven.finish().await;
 }
 
@@ -217,7 +214,7 @@ async fn billing_shows_what_moved_the_balance_and_receipts_stay_at_home() {
 async fn the_playground_pays_like_any_request_and_ends_with_its_key() {
     let haven = Haven::start().await;
     let workspace = haven.workspace("5.00").await;
-    let stage = haven.stage(&workspace.id, OWNER);
+    let stage = haven.stage(&workspace.id, Role::Owner).await;
     for (modality, model) in [("text", "gpt-sim"), ("image", "seedream-5"), ("voice", "elevenlabs-v3")] {
         let body = json!({ "model": model, "prompt": "Good evening.", "voice": "alloy" });
         let sent = stage.playground(modality, &body).send().await.unwrap();
@@ -245,6 +242,5 @@ async fn the_playground_pays_like_any_request_and_ends_with_its_key() {
         assert_eq!(Reply::to(stage.playground("text", &body)).await.code(), "invalid_request", "{body}");
     }
     assert_eq!(Reply::to(stage.playground("music", &ask)).await.status, 404);
-    stage.close().await;
     haven.finish().await;
 }

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 pub(crate) use calls::{Reply, ask};
 pub(crate) use money::{Balance, charge_of, charges_of, nano, usd};
 pub(crate) use sse::{Event, Sse};
-pub(crate) use stage::{CSRF, OWNER, Stage, VIEWER};
+pub(crate) use stage::Stage;
 
 /// What the admin API asks for.
 pub(crate) const ADMIN_TOKEN: &str = "admin-token-of-the-tests";

@@ -1,130 +1,88 @@
-//! The dashboard with somebody on it: served beside the gateway, for a person who is signed in without a session.
+//! The dashboard with somebody on it: a person with a session, in a role in a workspace.
 //!
-//! What a session decides (who, as what, in which workspace) is given; everything behind it is the gateway's own: its routes,
-//! its pages, its guard. Sessions have tests of their own.
+//! The session is made as the gateway itself notes one, without passwords and mails: signing in has tests of its own.
 
-use std::future::{Ready, ready};
-use std::sync::Arc;
-
-use actix_web::dev::{Payload, ServerHandle};
-use actix_web::{App, FromRequest, HttpRequest, HttpServer, web};
-use lmhaven::dashboard::app::{May, Visitor};
-use lmhaven::dashboard::page::{Shell, Tab, WorkspaceChoice};
-use lmhaven::relay::{Gateway, Worker};
-use lmhaven::routes;
-use lmhaven_actors::workspace::WorkspaceHandle;
+use lmhaven::accounts::token::SessionToken;
+use lmhaven_actors::domain::fact::Fact;
+use lmhaven_actors::domain::ids::WorkspaceId;
+use lmhaven_actors::domain::people::{PasswordHash, PeopleFact, Role};
+use lmhaven_actors::system::{ChangeError, fresh};
+use reqwest::RequestBuilder;
 
 use super::{Haven, Reply};
 
-/// What forms of a staged session carry.
-pub(crate) const CSRF: &str = "token-of-the-stage";
-/// An owner's rights.
-pub(crate) const OWNER: May = May { keys: true, money: true, settings: true };
-/// A viewer's.
-pub(crate) const VIEWER: May = May { keys: false, money: false, settings: false };
-
-/// A dashboard that is open.
+/// Somebody on the dashboard.
 pub(crate) struct Stage {
-    /// Its address.
+    /// The gateway's address.
     pub(crate) base: String,
+    /// The name and value of the session's cookie.
+    pub(crate) cookie: (String, String),
+    /// What forms of the session carry.
+    pub(crate) csrf: String,
+    origin: String,
     client: reqwest::Client,
-    handle: ServerHandle,
-}
-
-/// Who is on it.
-#[derive(Clone)]
-pub(crate) struct Cast {
-    gateway: Arc<Gateway>,
-    workspace: String,
-    email: String,
-    may: May,
-}
-
-struct Staged {
-    cast: Cast,
-    workspace: WorkspaceHandle,
-}
-
-impl FromRequest for Staged {
-    type Error = actix_web::Error;
-    type Future = Ready<Result<Self, Self::Error>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let cast = request.app_data::<web::Data<Cast>>().expect("a cast").get_ref().clone();
-        let workspace = cast.gateway.core.directory.find(cast.workspace.parse().unwrap()).expect("a workspace");
-        ready(Ok(Self { cast, workspace }))
-    }
-}
-
-impl Visitor for Staged {
-    fn into_parts(self) -> (Shell, May, WorkspaceHandle) {
-        let Self { cast, workspace } = self;
-        let name = "Harbour & Sons".to_owned();
-        let shell = Shell {
-            current: Tab::None,
-            email: cast.email,
-            role: if cast.may == OWNER { "owner" } else { "viewer" },
-            workspace_name: name.clone(),
-            workspaces: vec![
-                WorkspaceChoice { id: cast.workspace, name, current: true },
-                WorkspaceChoice { id: "ws_other".to_owned(), name: "Another".to_owned(), current: false },
-            ],
-            csrf: CSRF.to_owned(),
-            flash: None,
-            notices: Vec::new(),
-        };
-        (shell, cast.may, workspace)
-    }
 }
 
 impl Haven {
-    /// Opens the dashboard for somebody in this workspace.
-    pub(crate) fn stage(&self, workspace: &str, may: May) -> Stage {
-        let email = "ada@example.com".to_owned();
-        let cast = Cast { gateway: self.server.gateway.clone(), workspace: workspace.to_owned(), email, may };
-        let server = HttpServer::new(move || {
-            let worker = Worker::start(cast.gateway.clone());
-            let data = App::new().app_data(web::Data::new(worker)).app_data(web::Data::new(cast.clone()));
-            data.configure(routes::app::<Staged>).configure(routes::public)
+    /// Signs somebody in who has this role in this workspace.
+    pub(crate) async fn stage(&self, workspace: &str, role: Role) -> Stage {
+        let gateway = &self.server.gateway;
+        let workspace: WorkspaceId = workspace.parse().unwrap();
+        let token = SessionToken::fresh();
+        let digest = token.digest();
+        let signed_in = gateway.core.decide(move |_, at| {
+            let (person, session) = (fresh::person_id(at), fresh::session_id(at));
+            let email = format!("{person}@example.com").parse().unwrap();
+            let (address, client) = ("127.0.0.0/24".to_owned(), "a test".to_owned());
+            let facts = [
+                PeopleFact::Registered { person, at, email, password: PasswordHash("none".to_owned()) },
+                PeopleFact::Verified { person, at },
+                PeopleFact::MemberJoined { workspace, person, role, at },
+                PeopleFact::SessionOpened { session, person, at, digest, address, client },
+            ];
+            Ok::<_, ChangeError>(((), facts.into_iter().map(Fact::People).collect()))
         });
-        let server = server.workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
-        let base = format!("http://{}", server.addrs()[0]);
-        let server = server.run();
-        let handle = server.handle();
-        actix_web::rt::spawn(server);
-        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Stage { base, client, handle }
+        signed_in.await.unwrap();
+        let cookie = gateway.accounts.cookies.keep_session(&token);
+        let (name, rest) = cookie.to_str().unwrap().split_once('=').unwrap();
+        let value = rest.split(';').next().unwrap();
+        Stage {
+            base: self.base.clone(),
+            cookie: (name.to_owned(), value.to_owned()),
+            csrf: gateway.accounts.keys.csrf(&token),
+            origin: gateway.config.server.public_url.to_string(),
+            client: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+        }
     }
 }
 
 impl Stage {
+    fn with_session(&self, request: RequestBuilder) -> RequestBuilder {
+        let (name, value) = &self.cookie;
+        request.header("cookie", format!("{name}={value}")).header("accept", "text/html")
+    }
+
     /// A page.
     pub(crate) async fn get(&self, path: &str) -> Reply {
-        Reply::to(self.client.get(format!("{}{path}", self.base)).header("accept", "text/html")).await
+        Reply::to(self.with_session(self.client.get(format!("{}{path}", self.base)))).await
     }
 
     /// A form of a page of ours.
     pub(crate) async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
-        let fields = fields.iter().copied().chain([("csrf", CSRF)]);
-        let body: Vec<_> =
-            fields.map(|(name, value)| format!("{name}={}", lmhaven::dashboard::query::encoded(value))).collect();
-        self.send(path, "same-origin", &body.join("&")).await
+        let fields = fields.iter().copied().chain([("csrf", self.csrf.as_str())]);
+        let encoded = fields.map(|(name, value)| format!("{name}={}", lmhaven::dashboard::query::encoded(value)));
+        self.send(path, &self.origin, &encoded.collect::<Vec<_>>().join("&")).await
     }
 
-    /// A form from anywhere, with what the browser says of it.
-    pub(crate) async fn send(&self, path: &str, site: &str, body: &str) -> Reply {
-        let request = self.client.post(format!("{}{path}", self.base)).header("sec-fetch-site", site);
+    /// A form from anywhere.
+    pub(crate) async fn send(&self, path: &str, origin: &str, body: &str) -> Reply {
+        let request = self.with_session(self.client.post(format!("{}{path}", self.base))).header("origin", origin);
         Reply::to(request.header("content-type", "application/x-www-form-urlencoded").body(body.to_owned())).await
     }
 
     /// What the playground's script sends.
-    pub(crate) fn playground(&self, modality: &str, body: &serde_json::Value) -> reqwest::RequestBuilder {
+    pub(crate) fn playground(&self, modality: &str, body: &serde_json::Value) -> RequestBuilder {
         let request = self.client.post(format!("{}/app/playground/{modality}", self.base)).json(body);
-        request.header("x-csrf-token", CSRF).header("sec-fetch-site", "same-origin")
-    }
-
-    /// Closes it.
-    pub(crate) async fn close(self) {
-        self.handle.stop(false).await;
+        self.with_session(request).header("x-csrf-token", &self.csrf).header("origin", &self.origin)
     }
 }

@@ -238,6 +238,11 @@ pub fn quantity(bucket: Bucket, quantity: u64) -> String {
         Bucket::AudioMicroseconds => "microseconds",
         Bucket::Characters => "characters",
     };
+    let what = if quantity == 1 {
+        what.replacen("tokens", "token", 1).replacen("images", "image", 1)
+    } else {
+        what.to_owned()
+    };
     format!("{} {what}", format::thousands(quantity))
 }
 

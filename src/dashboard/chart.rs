@@ -77,7 +77,7 @@ pub fn bars(title: impl Into<String>, points: &[Point]) -> Option<Chart> {
             width,
             height,
             words: format!("{}: {}", point.label, point.words),
-            label: if place % every == 0 { point.label.clone() } else { String::new() },
+            label: if place % every == 0 { short(&point.label).to_owned() } else { String::new() },
             middle: LEFT + left + width / 2,
         }
     };
@@ -89,6 +89,11 @@ pub fn bars(title: impl Into<String>, points: &[Point]) -> Option<Chart> {
         highest: highest.words.clone(),
         bars: points.iter().enumerate().map(bar).collect(),
     })
+}
+
+/// A date without its year, which the chart's title has; anything else as it is.
+fn short(label: &str) -> &str {
+    label.get(5..).filter(|_| label.len() == 10).unwrap_or(label)
 }
 
 #[cfg(test)]

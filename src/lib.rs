@@ -3,8 +3,10 @@
 //! What decides or remembers lives in `lmhaven-actors`. `docs/architecture.md` follows one request through
 //! the files.
 
+pub mod accounts;
 pub mod cli;
 pub mod config;
+pub mod dashboard;
 pub mod demo;
 pub mod edge;
 pub mod error;
@@ -12,6 +14,7 @@ pub mod extract;
 pub mod gauges;
 pub mod headers;
 pub mod images;
+pub mod key_file;
 pub mod relay;
 pub mod routes;
 pub mod serve;

@@ -18,6 +18,7 @@ use lmhaven_actors::system::{ChangeError, Core, OpenError};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 
+use crate::accounts::Accounts;
 use crate::config::{Config, ProviderKind};
 use crate::images::{self, Images, sweep};
 use crate::relay::{Gateway, Worker, watch};
@@ -53,6 +54,14 @@ pub enum StartError {
     /// Images cannot be kept or their links signed.
     #[error(transparent)]
     Images(#[from] images::OpenError),
+    /// The key of mailed links cannot be read or made.
+    #[error("the accounts' key {path}: {source}")]
+    AccountsKey {
+        /// Its file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The first prices cannot be written.
     #[error(transparent)]
     Prices(#[from] ChangeError),
@@ -120,11 +129,15 @@ impl Server {
                 .await
                 .map_err(|error| std::io::Error::other(error.to_string()))??
         };
+        let accounts = Accounts::open(&config).map_err(|source| StartError::AccountsKey {
+            path: config.accounts.key_file.display().to_string(),
+            source,
+        })?;
         let public = bind(config.server.listen)?;
         // Port 0 is any free one: two of them are two ports.
         let one_port = config.server.admin_listen == config.server.listen && config.server.listen.port() != 0;
         let admin = if one_port { None } else { Some(bind(config.server.admin_listen)?) };
-        let gateway = Gateway::new(core, config, pools, Arc::new(images));
+        let gateway = Gateway::new(core, config, pools, Arc::new(images), accounts);
         Self::run(gateway, metrics, public, admin).await
     }
 

@@ -12,6 +12,7 @@ pub mod journal;
 pub mod keyring;
 pub mod ledger;
 pub mod media;
+pub mod office;
 pub mod price_books;
 pub mod provider;
 pub mod reports;

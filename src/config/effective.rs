@@ -8,6 +8,7 @@ use std::fmt::{self, Write};
 use lmhaven_actors::domain::price::{ListPrice, TextPrice, VoicePrice};
 use toml::Value;
 
+use super::accounts::Accounts;
 use super::images::{ImagePlace, Images, LinkKey, S3};
 use super::limits::Limits;
 use super::models::{Modality, Model};
@@ -20,13 +21,14 @@ use super::{Config, Warning};
 
 /// The whole configuration; every warning stands as a comment at the top.
 pub(super) fn print(config: &Config) -> String {
-    let Config { server, store, images, limits, providers, models, warnings, source_name: _ } = config;
+    let Config { server, store, images, accounts, limits, providers, models, warnings, source_name: _ } = config;
     let mut text = String::new();
     // Writing into a String cannot fail.
     let _ = warnings.iter().try_for_each(|warning: &Warning| writeln!(text, "# {warning}"));
     let _ = print_server(&mut text, server)
         .and_then(|()| print_store(&mut text, store))
         .and_then(|()| print_images(&mut text, images))
+        .and_then(|()| print_accounts(&mut text, accounts))
         .and_then(|()| print_limits(&mut text, limits))
         .and_then(|()| providers.iter().try_for_each(|provider| print_provider(&mut text, provider)))
         .and_then(|()| models.iter().try_for_each(|model| print_model(&mut text, model)));
@@ -92,6 +94,11 @@ fn print_images(text: &mut String, images: &Images) -> fmt::Result {
         ImagePlace::Folder(_) => Ok(()),
         ImagePlace::S3(s3) => print_s3(text, s3),
     }
+}
+
+fn print_accounts(text: &mut String, accounts: &Accounts) -> fmt::Result {
+    let Accounts { sign_up, key_file } = accounts;
+    writeln!(text, "\n[accounts]\nsign_up = {sign_up}\nkey_file = {}", quoted(&key_file.to_string_lossy()))
 }
 
 fn print_s3(text: &mut String, s3: &S3) -> fmt::Result {

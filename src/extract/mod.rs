@@ -1,4 +1,5 @@
-//! What a request brings, checked: its caller and its body.
+//! What a request brings, checked: its caller or who is signed in, and its body.
 
 pub mod body;
 pub mod caller;
+pub mod session;

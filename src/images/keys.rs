@@ -3,69 +3,38 @@
 //! Its kid is 0, below every configured one, so that a gateway which gets keys of its own goes on verifying the
 //! links that it signed before. Deleting the file takes the key back.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read, Result, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::Result;
 use std::path::Path;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
+
+use crate::key_file;
 
 /// The generated key's number.
 pub const KID: u32 = 0;
 /// The file in the store's folder.
 pub const FILE: &str = "image-link.key";
-/// Characters of a key: 32 bytes in base64.
-const LEN: usize = 43;
 
 /// The generated key in `folder`, if one was ever made.
 pub fn find(folder: &Path) -> Result<Option<SecretString>> {
-    let path = folder.join(FILE);
-    let mut file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mode = file.metadata()?.permissions().mode();
-    if mode & 0o077 != 0 {
-        tracing::warn!(path = %path.display(), "the key of image links was readable by others; it no longer is");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-    }
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    let key = text.trim_end();
-    if key.len() != LEN || URL_SAFE_NO_PAD.decode(key).is_err() {
-        return Err(std::io::Error::new(ErrorKind::InvalidData, "it does not hold a key"));
-    }
-    Ok(Some(key.into()))
+    key_file::find(&folder.join(FILE))
 }
 
 /// The generated key in `folder`, made from `random` if there is none. One process at a time: the store is locked.
 pub fn find_or_make(folder: &Path, random: [u8; 32]) -> Result<SecretString> {
-    if let Some(key) = find(folder)? {
-        return Ok(key);
-    }
-    let key = URL_SAFE_NO_PAD.encode(random);
-    // Whole or not at all, also where the machine dies here: half a key would keep the gateway from starting.
-    let draft = folder.join(format!("{FILE}.new"));
-    match fs::remove_file(&draft) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    writeln!(file, "{key}")?;
-    file.sync_all()?;
-    fs::rename(&draft, folder.join(FILE))?;
-    File::open(folder)?.sync_all()?;
-    Ok(key.into())
+    key_file::find_or_make(&folder.join(FILE), random)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::io::ErrorKind;
+    use std::os::unix::fs::PermissionsExt;
+
     use secrecy::ExposeSecret;
 
     use super::*;
+    use crate::key_file::LEN;
 
     fn mode(folder: &Path) -> u32 {
         fs::metadata(folder.join(FILE)).unwrap().permissions().mode() & 0o777

@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use lmhaven_actors::provider::{Pool, ProviderHandle};
 use lmhaven_actors::system::Core;
 
+use crate::accounts::Accounts;
 use crate::config::{Config, ProviderId};
 use crate::edge::Edge;
 use crate::images::Images;
@@ -46,6 +47,8 @@ pub struct Gateway {
     pub pools: HashMap<ProviderId, Arc<Pool>>,
     /// Generated images and their links.
     pub images: Arc<Images>,
+    /// Who signs in.
+    pub accounts: Accounts,
     /// What protects the process.
     pub edge: Edge,
     /// Signatures for callers who do not carry them.
@@ -64,6 +67,7 @@ impl Gateway {
         config: Arc<Config>,
         pools: HashMap<ProviderId, Arc<Pool>>,
         images: Arc<Images>,
+        accounts: Accounts,
     ) -> Arc<Self> {
         let catalogue = Catalogue::new(&config.models);
         let edge = Edge::new(config.limits.edge, config.server.trusted_proxies.clone());
@@ -73,6 +77,7 @@ impl Gateway {
             catalogue,
             pools,
             images,
+            accounts,
             edge,
             signatures: SignatureCache::default(),
             draining: AtomicBool::new(false),

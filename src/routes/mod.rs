@@ -3,7 +3,7 @@
 mod account;
 pub mod admin;
 mod count;
-mod fallback;
+pub mod fallback;
 mod files;
 mod health;
 mod models;
@@ -11,10 +11,13 @@ mod models;
 use std::rc::Rc;
 
 use actix_web::http::Method;
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::chat::Dialect;
 
+use crate::accounts::csrf;
+use crate::dashboard::{app, assets, public};
 use crate::relay::{Worker, chat, image, speech};
 
 /// This thread's worker, as handlers get it.
@@ -43,10 +46,39 @@ pub fn public(routes: &mut ServiceConfig) {
             .route(web::method(Method::OPTIONS).to(files::preflight))
             .default_service(web::to(files::not_allowed)),
     );
+    // What anybody reads, and what pages are made of.
+    get(routes, "/", public::front);
+    get(routes, "/models", public::models);
+    get(routes, "/status", public::status);
+    get(routes, "/docs", public::docs);
+    get(routes, "/llms.txt", public::llms);
+    get(routes, assets::PATTERN, assets::serve);
+    // What whoever signs in opens. Every form passes one guard.
+    routes.service(web::scope("/app").wrap(from_fn(csrf::guard)).configure(dashboard));
     // What load balancers and people open.
     get(routes, "/healthz", health::alive);
     get(routes, "/readyz", health::ready);
-    get(routes, "/", fallback::front_page);
+    routes.default_service(web::to(fallback::not_found));
+}
+
+/// The pages below `/app`; paths here begin after it.
+fn dashboard(routes: &mut ServiceConfig) {
+    get(routes, "", app::overview);
+    get_and_post(routes, "/keys", app::keys, app::create_key);
+    post(routes, "/keys/{key}/revoke", app::revoke_key);
+    get(routes, "/usage", app::usage);
+    get(routes, "/usage.csv", app::usage_csv);
+    get(routes, "/requests", app::requests);
+    get(routes, "/requests.csv", app::requests_csv);
+    get(routes, "/billing", app::billing);
+    get(routes, "/billing.csv", app::billing_csv);
+    get(routes, "/billing/receipts/{number}", app::receipt);
+    get(routes, "/limits", app::limits);
+    get(routes, "/models", app::models);
+    get(routes, "/playground", app::playground);
+    get(routes, "/playground/cost", app::playground_cost);
+    post(routes, "/playground/{modality}", app::ask_playground);
+    get(routes, "/settings", app::settings);
     routes.default_service(web::to(fallback::not_found));
 }
 
@@ -99,4 +131,17 @@ where
 {
     let resource = web::resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler));
     routes.service(resource.default_service(fallback::not_allowed("GET, HEAD")));
+}
+
+fn get_and_post<G, GetArgs, P, PostArgs>(routes: &mut ServiceConfig, path: &str, page: G, form: P)
+where
+    G: actix_web::Handler<GetArgs> + Clone,
+    GetArgs: actix_web::FromRequest + 'static,
+    G::Output: actix_web::Responder + 'static,
+    P: actix_web::Handler<PostArgs>,
+    PostArgs: actix_web::FromRequest + 'static,
+    P::Output: actix_web::Responder + 'static,
+{
+    let resource = web::resource(path).route(web::get().to(page.clone())).route(web::head().to(page));
+    routes.service(resource.route(web::post().to(form)).default_service(fallback::not_allowed("GET, HEAD, POST")));
 }

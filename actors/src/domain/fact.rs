@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{KeyId, WorkspaceId};
 use super::money::NanoUsd;
+use super::people::PeopleFact;
 use super::price::PriceRow;
 use super::time::UnixMillis;
 
@@ -32,6 +33,8 @@ pub enum Fact {
     ProviderAccountSwitched(ProviderAccountSwitched),
     /// Who did what.
     Audited(AuditRow),
+    /// Something about people: accounts, sessions, members.
+    People(PeopleFact),
 }
 
 impl Fact {
@@ -42,7 +45,7 @@ impl Fact {
             Self::WorkspaceChanged(fact) => Some(fact.workspace),
             Self::KeyCreated(fact) => Some(fact.workspace),
             Self::KeyRevoked(fact) => Some(fact.workspace),
-            Self::PricesPublished(_) | Self::ProviderAccountSwitched(_) | Self::Audited(_) => None,
+            Self::PricesPublished(_) | Self::ProviderAccountSwitched(_) | Self::Audited(_) | Self::People(_) => None,
         }
     }
 }
@@ -143,6 +146,20 @@ pub struct KeyCreated {
     /// The addresses or networks it may come from; `None` is all.
     #[serde(default)]
     pub ip_allow: Option<Vec<Network>>,
+    /// What it is for.
+    #[serde(default)]
+    pub purpose: KeyPurpose,
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyPurpose {
+    /// Requests of whoever has its secret.
+    #[default]
+    Requests,
+    /// The dashboard's playground: requests of members who are signed in. Nobody has its secret.
+    Playground,
 }
 
 /// An address with the length of its network prefix, written `10.0.0.0/8`; a bare address is one host.

@@ -147,6 +147,22 @@ id!(
     "ent_"
 );
 
+id!(
+    /// A person who signs in.
+    PersonId,
+    "usr_"
+);
+id!(
+    /// One sign-in of a person, from one browser. Not its token.
+    SessionId,
+    "ses_"
+);
+id!(
+    /// One link of a mail, such as one that confirms an address. Not its token.
+    LinkId,
+    "lnk_"
+);
+
 impl EntryId {
     /// The id of the entry with this sequence number in this workspace: derived, so it need not be stored.
     pub const fn of(workspace: WorkspaceId, seq: u64) -> Self {

@@ -3,8 +3,10 @@
 //! Opening replays the whole journal once: accounts, keys, prices, switches and audit rows come out of it.
 //! Holds that a crash left open are closed, durably, before the first request is served.
 
+pub mod fresh;
+mod replay;
+
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -13,17 +15,19 @@ use crate::clock::Clock;
 use crate::directory::{Directory, Placement, RebuildAccount};
 use crate::domain::account::Account;
 use crate::domain::fact::{AuditRow, Fact, KeyCreated, PricesPublished, ProviderAccountSwitched, WorkspaceCreated};
-use crate::domain::ids::{KeyId, RequestId, WorkspaceId};
+use crate::domain::ids::WorkspaceId;
 use crate::domain::limits::LimitPolicy;
 use crate::domain::price::PriceBook;
 use crate::domain::secret::{KeyDigest, Secret};
-use crate::domain::time::{Now, UnixMillis};
+use crate::domain::time::UnixMillis;
 use crate::journal::{Class, Journal, JournalLost, JournalOptions, JournalRefusal};
 use crate::keyring::Keyring;
-use crate::ledger::{Ledger, LedgerError, Position, Record};
+use crate::ledger::{Ledger, LedgerError, Record};
+use crate::office::Office;
 use crate::price_books::PriceBooks;
 use crate::reports::Reports;
 use crate::workspace::{AskError, CreateKey, RevokeKey, WorkspaceActor, WorkspaceHandle};
+use replay::replay;
 
 /// What the gateway decides with and remembers.
 #[derive(Debug)]
@@ -44,6 +48,7 @@ pub struct Core {
     pub clock: Clock,
     /// Where actors run.
     pub placement: Placement,
+    office: Mutex<Office>,
     policy: Arc<LimitPolicy>,
     audit: Mutex<Vec<AuditRow>>,
     switches: RwLock<HashMap<(String, usize), bool>>,
@@ -86,14 +91,6 @@ pub enum ChangeError {
     /// It did not reach the disk.
     #[error(transparent)]
     Lost(#[from] JournalLost),
-}
-
-/// What a replay gives.
-struct Replayed {
-    accounts: HashMap<WorkspaceId, Account>,
-    prices: Vec<PricesPublished>,
-    audit: Vec<AuditRow>,
-    switches: HashMap<(String, usize), bool>,
 }
 
 impl Core {
@@ -145,6 +142,7 @@ impl Core {
             ledger,
             clock,
             placement: Placement::default(),
+            office: Mutex::new(replayed.office),
             policy,
             audit: Mutex::new(replayed.audit),
             switches: RwLock::new(replayed.switches),
@@ -174,6 +172,44 @@ impl Core {
         handle
     }
 
+    /// Looks something up in the office.
+    pub fn office<T>(&self, look: impl FnOnce(&Office) -> T) -> T {
+        look(&self.office.lock())
+    }
+
+    /// Decides in the office what happened, and notes all of it at once: the facts are journalled together, in the order in
+    /// which they were decided, and the next decision sees them. Returns once they are durable. Workspaces among them open.
+    ///
+    /// # Errors
+    /// What the decision refuses, or [`ChangeError`]; nothing happened then, save that after [`ChangeError::Lost`] nobody
+    /// knows.
+    pub async fn decide<T, E: From<ChangeError>>(
+        self: &Arc<Self>,
+        decide: impl FnOnce(&Office, UnixMillis) -> Result<(T, Vec<Fact>), E>,
+    ) -> Result<T, E> {
+        let (answer, facts, ticket) = {
+            let mut office = self.office.lock();
+            let (answer, facts) = decide(&office, self.clock.now().wall)?;
+            let records = facts.iter().cloned().map(Record::Fact).collect();
+            let ticket = self.journal.append(records, Class::Bounded).map_err(ChangeError::from)?;
+            for fact in &facts {
+                office.apply(fact);
+            }
+            (answer, facts, ticket)
+        };
+        self.journal.durable(ticket).await.map_err(ChangeError::from)?;
+        for fact in facts {
+            match fact {
+                Fact::WorkspaceCreated(created) => {
+                    self.start_actor(Account::opened(&created, self.policy.clone(), self.clock.now()));
+                }
+                Fact::Audited(row) => self.audit.lock().push(row),
+                _ => {}
+            }
+        }
+        Ok(answer)
+    }
+
     /// Opens a workspace; returns once it is durable.
     ///
     /// # Errors
@@ -183,7 +219,18 @@ impl Core {
         created: WorkspaceCreated,
         audit: AuditRow,
     ) -> Result<WorkspaceHandle, ChangeError> {
-        self.write(vec![Fact::WorkspaceCreated(created.clone()), Fact::Audited(audit.clone())]).await?;
+        let facts = vec![Fact::WorkspaceCreated(created.clone()), Fact::Audited(audit.clone())];
+        let ticket = {
+            // The office knows who a workspace is opened for, in the order of the journal.
+            let mut office = self.office.lock();
+            let records = facts.iter().cloned().map(Record::Fact).collect();
+            let ticket = self.journal.append(records, Class::Bounded)?;
+            for fact in &facts {
+                office.apply(fact);
+            }
+            ticket
+        };
+        self.journal.durable(ticket).await?;
         self.audit.lock().push(audit);
         Ok(self.start_actor(Account::opened(&created, self.policy.clone(), self.clock.now())))
     }
@@ -306,61 +353,12 @@ impl RebuildAccount for Rebuilder {
     }
 }
 
-/// Reads the whole ledger once.
-fn replay(ledger: &dyn Ledger, policy: &Arc<LimitPolicy>, reports: Option<&Reports>) -> Result<Replayed, OpenError> {
-    let mut replayed =
-        Replayed { accounts: HashMap::new(), prices: Vec::new(), audit: Vec::new(), switches: HashMap::new() };
-    let mut damage = None;
-    ledger.replay(Position::default(), &mut |position, record| {
-        if let Some(reports) = reports {
-            reports.note(std::slice::from_ref(&record));
-        }
-        match apply(&mut replayed, policy, record) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(reason) => {
-                damage = Some(OpenError::Damaged { position: format!("{position:?}"), reason });
-                ControlFlow::Break(())
-            }
-        }
-    })?;
-    damage.map_or(Ok(replayed), Err)
-}
-
-fn apply(replayed: &mut Replayed, policy: &Arc<LimitPolicy>, record: Record) -> Result<(), String> {
-    match record {
-        Record::Entry(entry) => {
-            let account = replayed.accounts.get_mut(&entry.workspace).ok_or("an entry of an unknown workspace")?;
-            account.replay(&entry).map_err(|error| format!("{} of {}: {error}", entry.id(), entry.workspace))?;
-        }
-        Record::Progress { workspace, request, progress } => {
-            if let Some(account) = replayed.accounts.get_mut(&workspace) {
-                // Progress that is journalled after its hold closed changes nothing.
-                let _ = account.progress(request, progress);
-            }
-        }
-        Record::Fact(Fact::WorkspaceCreated(created)) => {
-            let account = Account::opened(&created, policy.clone(), Now::replayed(created.at));
-            replayed.accounts.insert(created.workspace, account);
-        }
-        Record::Fact(Fact::PricesPublished(published)) => replayed.prices.push(published),
-        Record::Fact(Fact::ProviderAccountSwitched(switched)) => {
-            replayed.switches.insert((switched.provider, switched.n), switched.enabled);
-        }
-        Record::Fact(Fact::Audited(row)) => replayed.audit.push(row),
-        Record::Fact(fact) => {
-            if let Some(account) = fact.workspace().and_then(|id| replayed.accounts.get_mut(&id)) {
-                account.replay_fact(&fact);
-            }
-        }
-    }
-    Ok(())
-}
-
 fn book_of(published: PricesPublished) -> PriceBook {
     PriceBook { version: published.version, effective_at: published.effective_at, rows: published.rows }
 }
 
-fn digest_of(hexadecimal: &str) -> Option<KeyDigest> {
+/// The digest that was journalled as this text.
+pub fn digest_of(hexadecimal: &str) -> Option<KeyDigest> {
     let hash = blake3::Hash::from_hex(hexadecimal).ok()?;
     Some(KeyDigest(*hash.as_bytes()))
 }
@@ -368,51 +366,4 @@ fn digest_of(hexadecimal: &str) -> Option<KeyDigest> {
 /// The hexadecimal text under which a key's digest is journalled.
 pub fn digest_text(digest: &KeyDigest) -> String {
     blake3::Hash::from_bytes(digest.0).to_hex().to_string()
-}
-
-/// A fresh id of each kind, from the system's randomness.
-pub mod fresh {
-    use super::{KeyId, RequestId, Secret, UnixMillis, WorkspaceId};
-
-    fn random<const N: usize>() -> [u8; N] {
-        let mut bytes = [0_u8; N];
-        if let Err(error) = getrandom::fill(&mut bytes) {
-            // Without randomness no key is safe: nothing may go on.
-            tracing::error!(%error, "the system gives no randomness");
-            std::process::abort();
-        }
-        bytes
-    }
-
-    /// A workspace's id.
-    pub fn workspace_id(at: UnixMillis) -> WorkspaceId {
-        WorkspaceId::from_parts(at, random())
-    }
-
-    /// A key's id.
-    pub fn key_id(at: UnixMillis) -> KeyId {
-        KeyId::from_parts(at, random())
-    }
-
-    /// A key.
-    pub fn secret() -> Secret {
-        Secret::from_random(random())
-    }
-
-    /// A number for providers that want one; nothing depends on nobody knowing it.
-    pub fn seed() -> u32 {
-        u32::from_ne_bytes(random())
-    }
-
-    /// A request's id. Drawn from a per-thread generator that the system's randomness seeds: an id has to be
-    /// unique, not secret.
-    pub fn request_id(at: UnixMillis) -> RequestId {
-        use std::cell::RefCell;
-        thread_local! {
-            static STREAM: RefCell<blake3::OutputReader> = RefCell::new(blake3::Hasher::new_keyed(&random()).finalize_xof());
-        }
-        let mut bytes = [0_u8; 10];
-        STREAM.with_borrow_mut(|stream| stream.fill(&mut bytes));
-        RequestId::from_parts(at, bytes)
-    }
 }

@@ -1,0 +1,26 @@
+//! What is remembered besides money and keys: people, mail, payments. Nothing here is on a request's way to a model.
+//!
+//! All of it is derived from facts, and all of it stands under one lock, so that one decision may look at everything:
+//! `Core::decide` takes the lock, has a pure function say what happened, journals that and applies it. Each part is a state
+//! machine of its own in `domain`; this file only hands facts on.
+
+use crate::domain::fact::Fact;
+use crate::domain::people::People;
+
+/// The state of the office.
+#[derive(Debug, Default)]
+pub struct Office {
+    /// Who signs in, and to which workspaces.
+    pub people: People,
+}
+
+impl Office {
+    /// Something happened.
+    pub fn apply(&mut self, fact: &Fact) {
+        match fact {
+            Fact::People(fact) => self.people.apply(fact),
+            Fact::WorkspaceCreated(created) => self.people.note_workspace(created),
+            _ => {}
+        }
+    }
+}

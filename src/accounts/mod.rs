@@ -1,0 +1,71 @@
+//! How people sign in: passwords, sessions' tokens and cookies, the guard of forms, and how often one may try.
+//!
+//! What a person is and may do is decided in `actors/src/domain/people`; here is what needs randomness, keys, time spent on a
+//! hash, or HTTP. `extract::session` reads who is signed in; pages are in `accounts::pages`.
+
+pub mod client;
+pub mod cookie;
+pub mod csrf;
+pub mod keys;
+pub mod next;
+pub mod password;
+pub mod throttle;
+pub mod token;
+
+use std::sync::Arc;
+
+use lmhaven_actors::domain::people::{Decided, People};
+use lmhaven_actors::domain::time::UnixMillis;
+use lmhaven_actors::system::{ChangeError, Core};
+
+use crate::config::Config;
+
+/// What all threads share of accounts.
+#[derive(Debug)]
+pub struct Accounts {
+    /// Anybody may sign up.
+    pub sign_up: bool,
+    /// Tokens of mailed links and of forms.
+    pub keys: keys::Keys,
+    /// Hashes and compares.
+    pub passwords: password::Passwords,
+    /// How often one may try.
+    pub throttle: throttle::Throttle,
+    /// How cookies are named and flagged.
+    pub cookies: cookie::Cookies,
+    /// Where forms may come from.
+    pub origin: csrf::OwnOrigin,
+}
+
+impl Accounts {
+    /// Reads or makes the key.
+    ///
+    /// # Errors
+    /// The key's file.
+    pub fn open(config: &Config) -> std::io::Result<Self> {
+        let public_url = &config.server.public_url;
+        Ok(Self {
+            sign_up: config.accounts.sign_up,
+            keys: keys::Keys::open(&config.accounts.key_file)?,
+            passwords: password::Passwords::new(),
+            throttle: throttle::Throttle::new(),
+            cookies: cookie::Cookies::of(public_url),
+            origin: csrf::OwnOrigin::of(public_url),
+        })
+    }
+}
+
+/// Has people decide, notes what happened and queues the mails of it, in one batch.
+///
+/// # Errors
+/// What the decision refuses, or [`ChangeError`].
+pub async fn decide<T, E: From<ChangeError>>(
+    core: &Arc<Core>,
+    decide: impl FnOnce(&People, UnixMillis) -> Result<(T, Decided), E>,
+) -> Result<T, E> {
+    core.decide(|office, now| {
+        let (answer, Decided { facts, letters: _ }) = decide(&office.people, now)?;
+        Ok((answer, facts))
+    })
+    .await
+}

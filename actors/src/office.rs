@@ -5,12 +5,20 @@
 //! machine of its own in `domain`; this file only hands facts on.
 
 use crate::domain::fact::Fact;
+use crate::domain::mail::Outbox;
 
 /// The state of the office.
 #[derive(Debug, Default)]
-pub struct Office {}
+pub struct Office {
+    /// Mails that wait, and those that went out lately.
+    pub outbox: Outbox,
+}
 
 impl Office {
     /// Something happened.
-    pub fn apply(&mut self, _fact: &Fact) {}
+    pub fn apply(&mut self, fact: &Fact) {
+        if let Fact::Mail(fact) = fact {
+            self.outbox.apply(fact);
+        }
+    }
 }

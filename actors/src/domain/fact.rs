@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{KeyId, WorkspaceId};
+use super::mail::MailFact;
 use super::money::NanoUsd;
 use super::price::PriceRow;
 use super::time::UnixMillis;
@@ -32,6 +33,8 @@ pub enum Fact {
     ProviderAccountSwitched(ProviderAccountSwitched),
     /// Who did what.
     Audited(AuditRow),
+    /// Something about a mail.
+    Mail(MailFact),
 }
 
 impl Fact {
@@ -42,7 +45,7 @@ impl Fact {
             Self::WorkspaceChanged(fact) => Some(fact.workspace),
             Self::KeyCreated(fact) => Some(fact.workspace),
             Self::KeyRevoked(fact) => Some(fact.workspace),
-            Self::PricesPublished(_) | Self::ProviderAccountSwitched(_) | Self::Audited(_) => None,
+            Self::PricesPublished(_) | Self::ProviderAccountSwitched(_) | Self::Audited(_) | Self::Mail(_) => None,
         }
     }
 }

@@ -128,6 +128,11 @@ id!(
     "key_"
 );
 id!(
+    /// One mail in the outbox.
+    MailId,
+    "mail_"
+);
+id!(
     /// One request, and with it its hold.
     RequestId,
     "req_"
@@ -136,6 +141,22 @@ id!(
     /// One ledger entry.
     EntryId,
     "ent_"
+);
+
+id!(
+    /// A person who signs in.
+    PersonId,
+    "usr_"
+);
+id!(
+    /// One sign-in of a person, from one browser. Not its token.
+    SessionId,
+    "ses_"
+);
+id!(
+    /// One link of a mail, such as one that confirms an address. Not its token.
+    LinkId,
+    "lnk_"
 );
 
 impl EntryId {

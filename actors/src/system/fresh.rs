@@ -1,6 +1,6 @@
 //! A fresh id of each kind, from the system's randomness.
 
-use crate::domain::ids::{KeyId, RequestId, WorkspaceId};
+use crate::domain::ids::{KeyId, MailId, RequestId, WorkspaceId};
 use crate::domain::secret::Secret;
 use crate::domain::time::UnixMillis;
 
@@ -22,6 +22,11 @@ pub fn workspace_id(at: UnixMillis) -> WorkspaceId {
 /// A key's id.
 pub fn key_id(at: UnixMillis) -> KeyId {
     KeyId::from_parts(at, random())
+}
+
+/// A mail's id.
+pub fn mail_id(at: UnixMillis) -> MailId {
+    MailId::from_parts(at, random())
 }
 
 /// A key.

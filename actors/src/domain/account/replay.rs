@@ -105,7 +105,8 @@ impl Account {
             Fact::WorkspaceCreated(_)
             | Fact::PricesPublished(_)
             | Fact::ProviderAccountSwitched(_)
-            | Fact::Audited(_) => {}
+            | Fact::Audited(_)
+            | Fact::Mail(_) => {}
         }
     }
 

@@ -5,13 +5,15 @@
 //! machine of its own in `domain`; this file only hands facts on.
 
 use crate::domain::fact::Fact;
-use crate::domain::mail::Outbox;
+use crate::domain::mail::{Notices, Outbox};
 
 /// The state of the office.
 #[derive(Debug, Default)]
 pub struct Office {
     /// Mails that wait, and those that went out lately.
     pub outbox: Outbox,
+    /// Which balances were seen to fall, and below which line that is told.
+    pub notices: Notices,
 }
 
 impl Office {
@@ -19,6 +21,7 @@ impl Office {
     pub fn apply(&mut self, fact: &Fact) {
         if let Fact::Mail(fact) = fact {
             self.outbox.apply(fact);
+            self.notices.apply(fact);
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod letter;
 mod message;
+mod notices;
 mod postman;
 mod transport;
 mod wording;

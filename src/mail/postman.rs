@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::transport::{AT_ONCE, OpenError, Transport};
-use super::{Links, compose};
+use super::{Links, compose, notices};
 use crate::relay::Gateway;
 
 /// Mails that one round takes from the outbox.
@@ -72,6 +72,7 @@ impl Round {
     async fn run(self, stop: Arc<Notify>) {
         let core = &self.gateway.core;
         loop {
+            notices::look(core).await;
             let now = core.clock.now().wall;
             let (due, next) = core.office(|office| (office.outbox.due(now, ROUND_MAX), office.outbox.next_due()));
             let round = stream::iter(due).map(|delivery| self.deliver(delivery)).buffer_unordered(AT_ONCE);
@@ -143,7 +144,7 @@ fn count(kind: &'static str, fact: Option<&MailFact>) {
         Some(MailFact::Sent { .. }) => "sent",
         Some(MailFact::AttemptFailed { .. }) => "deferred",
         Some(MailFact::GivenUp { .. }) => "given_up",
-        Some(MailFact::Queued(_) | MailFact::Resent { .. }) | None => return,
+        _ => return,
     };
     metrics::counter!("lmhaven_emails_total", "kind" => kind, "outcome" => outcome).increment(1);
 }

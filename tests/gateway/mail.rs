@@ -10,7 +10,9 @@ use std::sync::mpsc::Receiver;
 use lmhaven_actors::clock::Clock;
 use lmhaven_actors::domain::fact::Fact;
 use lmhaven_actors::domain::ids::{LinkId, MailId};
-use lmhaven_actors::domain::mail::{Delivery, DeliveryState, KINDS, Mail, MailContent, MailFact, MailFailure};
+use lmhaven_actors::domain::mail::{
+    BalanceLevel, Delivery, DeliveryState, KINDS, Mail, MailContent, MailFact, MailFailure,
+};
 use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::domain::time::UnixMillis;
 use lmhaven_actors::system::{ChangeError, fresh};
@@ -211,5 +213,43 @@ async fn a_dead_server_delays_and_a_link_without_a_token_does_not_leave() {
     haven.server.gateway.core.mail_waits.notify_one();
     comes_to(&haven, id, "the mail leaves", is_sent).await;
     assert_eq!(header(&server.next().await, "message-id"), [format!("<{id}@lmhaven.test>")]);
+    haven.finish().await;
+}
+
+#[actix_web::test]
+async fn a_balance_that_falls_is_told_once_for_each_crossing() {
+    let server = Receiving::start(0);
+    let haven = sending_to(server.port, Clock::system()).await;
+    let core = &haven.server.gateway.core;
+    let workspace = haven.workspace("25").await;
+    let kinds = || {
+        core.office(|office| {
+            let mails = office.outbox.list(None, 9);
+            mails.iter().rev().map(|delivery| delivery.mail.content.kind()).collect::<Vec<_>>()
+        })
+    };
+    let id = workspace.id.parse().unwrap();
+    let noted = |level| async move {
+        core.mail_waits.notify_one();
+        until("the balance is noted", || async {
+            (core.office(|office| office.notices.level(id)) == level).then_some(())
+        })
+        .await;
+    };
+    noted(BalanceLevel::Fine).await;
+    assert_eq!(kinds(), Vec::<&str>::new(), "a first top-up is no news");
+    haven.credit(&workspace.id, "-20.01", "down").await;
+    noted(BalanceLevel::Low).await;
+    let mail = server.next().await;
+    assert_eq!(header(&mail, "subject"), ["Your balance is low"]);
+    assert_eq!(mail["envelope_to"], serde_json::json!(["owner@example.com"]));
+    assert!(mail["parts"]["text/plain"].as_str().unwrap().contains("Available: $4.99"), "{mail}");
+    haven.credit(&workspace.id, "-1", "further").await;
+    haven.credit(&workspace.id, "20", "up").await;
+    noted(BalanceLevel::Fine).await;
+    haven.credit(&workspace.id, "-23.99", "all").await;
+    noted(BalanceLevel::Zero).await;
+    assert_eq!(header(&server.next().await, "subject"), ["Your balance is used up"]);
+    assert_eq!(kinds(), ["low_balance", "zero_balance"]);
     haven.finish().await;
 }

@@ -6,15 +6,18 @@
 
 mod backoff;
 mod content;
+mod notices;
 mod outbox;
 
 use serde::{Deserialize, Serialize};
 
 use super::ids::{MailId, PersonId, WorkspaceId};
+use super::money::NanoUsd;
 use super::time::UnixMillis;
 
 pub use backoff::{KEPT_TRYING_MS, wait_ms};
 pub use content::{KINDS, MailContent};
+pub use notices::{BalanceLevel, Crossing, LINE_DEFAULT, Notices, USED_UP_BELOW};
 pub use outbox::{Delivery, DeliveryState, ENDED_KEPT, Outbox, ResendRefusal};
 
 /// One mail to one address.
@@ -75,6 +78,24 @@ pub enum MailFact {
         mail: MailId,
         /// When.
         at: UnixMillis,
+    },
+    /// A workspace chose below which balance it is told.
+    NoticeLineSet {
+        /// Which.
+        workspace: WorkspaceId,
+        /// When.
+        at: UnixMillis,
+        /// The line; `None` is no notice.
+        line_usd: Option<NanoUsd>,
+    },
+    /// A balance was seen to stand elsewhere than before; the mail about it, if any, is in the same batch.
+    BalanceNoted {
+        /// Whose.
+        workspace: WorkspaceId,
+        /// When.
+        at: UnixMillis,
+        /// Where it stands.
+        level: BalanceLevel,
     },
 }
 

@@ -86,6 +86,7 @@ impl Outbox {
                 (delivery.failed, delivery.last_failure, delivery.tried_since) = (0, None, *at);
                 self.wait(*mail, *at);
             }
+            MailFact::NoticeLineSet { .. } | MailFact::BalanceNoted { .. } => {}
         }
     }
 

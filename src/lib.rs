@@ -15,6 +15,7 @@ pub mod gauges;
 pub mod headers;
 pub mod images;
 pub mod key_file;
+pub mod mail;
 pub mod relay;
 pub mod routes;
 pub mod serve;

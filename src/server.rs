@@ -21,6 +21,7 @@ use secrecy::SecretString;
 use crate::accounts::Accounts;
 use crate::config::{Config, ProviderKind};
 use crate::images::{self, Images, sweep};
+use crate::mail::{self, Links, Postman};
 use crate::relay::{Gateway, Worker, watch};
 use crate::telemetry::{self, MetricsError};
 use crate::{gauges, routes};
@@ -73,6 +74,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// Mails cannot leave.
+    #[error(transparent)]
+    Mail(#[from] mail::OpenError),
     /// Metrics cannot be recorded.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -91,6 +95,7 @@ pub struct Server {
     pub gateway: Arc<Gateway>,
     public: ServerHandle,
     admin: ServerHandle,
+    postman: Postman,
     /// The public listener in duplicate: closing it is how draining refuses connections while the server's
     /// threads, on which workspaces live, go on.
     listener: TcpListener,
@@ -212,12 +217,14 @@ impl Server {
         gateway.open();
         gauges::keep_up(gateway.clone(), metrics);
         actix_web::rt::spawn(sweep::keep_clean(gateway.images.clone(), gateway.core.clock));
+        let postman = Postman::start(gateway.clone(), Links::default())?;
         Ok(Self {
             public_address,
             admin_address,
             gateway,
             public: public_handle,
             admin: admin_handle,
+            postman,
             listener: listener_duplicate,
         })
     }
@@ -228,7 +235,7 @@ impl Server {
     /// # Errors
     /// The journal's last records did not reach the disk.
     pub async fn stop(self) -> Result<(), JournalLost> {
-        let Self { gateway, public, admin, listener, .. } = self;
+        let Self { gateway, public, admin, postman, listener, .. } = self;
         gateway.drain();
         tracing::info!(running = gateway.running(), "draining");
         public.pause().await;
@@ -248,6 +255,7 @@ impl Server {
         }
         // A lease that was dropped has only sent its message: it has to arrive while the threads of the actors run.
         gateway.core.directory.caught_up().await;
+        postman.stop().await;
         public.stop(true).await;
         let flushed = gateway.core.journal.clone().shutdown().await;
         admin.stop(false).await;

@@ -5,6 +5,7 @@
 //! machine of its own in `domain`; this file only hands facts on.
 
 use crate::domain::fact::Fact;
+use crate::domain::mail::{Notices, Outbox};
 use crate::domain::people::People;
 
 /// The state of the office.
@@ -12,6 +13,10 @@ use crate::domain::people::People;
 pub struct Office {
     /// Who signs in, and to which workspaces.
     pub people: People,
+    /// Mails that wait, and those that went out lately.
+    pub outbox: Outbox,
+    /// Which balances were seen to fall, and below which line that is told.
+    pub notices: Notices,
 }
 
 impl Office {
@@ -19,6 +24,10 @@ impl Office {
     pub fn apply(&mut self, fact: &Fact) {
         match fact {
             Fact::People(fact) => self.people.apply(fact),
+            Fact::Mail(fact) => {
+                self.outbox.apply(fact);
+                self.notices.apply(fact);
+            }
             Fact::WorkspaceCreated(created) => self.people.note_workspace(created),
             _ => {}
         }

@@ -211,6 +211,16 @@ impl Reports {
         })
     }
 
+    /// What every workspace has that is not charged yet, reserved or not.
+    pub fn balances(&self) -> Vec<(WorkspaceId, NanoUsd)> {
+        let workspaces: Vec<_> = self.workspaces.read().iter().map(|(id, sums)| (*id, sums.clone())).collect();
+        let balance = |sums: Arc<Mutex<WorkspaceSums>>| {
+            let sums = sums.lock();
+            sum(sums.available, sums.held)
+        };
+        workspaces.into_iter().map(|(id, sums)| (id, balance(sums))).collect()
+    }
+
     /// Sums over all workspaces. Looks at every open hold: for a gauge, not for a request.
     pub fn totals(&self) -> Totals {
         let workspaces: Vec<_> = self.workspaces.read().values().cloned().collect();

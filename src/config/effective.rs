@@ -11,6 +11,7 @@ use toml::Value;
 use super::accounts::Accounts;
 use super::images::{ImagePlace, Images, LinkKey, S3};
 use super::limits::Limits;
+use super::mail::{Mail, MailTransport};
 use super::models::{Modality, Model};
 use super::providers::Provider;
 use super::secret::Secret;
@@ -21,7 +22,7 @@ use super::{Config, Warning};
 
 /// The whole configuration; every warning stands as a comment at the top.
 pub(super) fn print(config: &Config) -> String {
-    let Config { server, store, images, accounts, limits, providers, models, warnings, source_name: _ } = config;
+    let Config { server, store, images, accounts, mail, limits, providers, models, warnings, source_name: _ } = config;
     let mut text = String::new();
     // Writing into a String cannot fail.
     let _ = warnings.iter().try_for_each(|warning: &Warning| writeln!(text, "# {warning}"));
@@ -29,6 +30,7 @@ pub(super) fn print(config: &Config) -> String {
         .and_then(|()| print_store(&mut text, store))
         .and_then(|()| print_images(&mut text, images))
         .and_then(|()| print_accounts(&mut text, accounts))
+        .and_then(|()| print_mail(&mut text, mail))
         .and_then(|()| print_limits(&mut text, limits))
         .and_then(|()| providers.iter().try_for_each(|provider| print_provider(&mut text, provider)))
         .and_then(|()| models.iter().try_for_each(|model| print_model(&mut text, model)));
@@ -116,6 +118,22 @@ fn print_s3(text: &mut String, s3: &S3) -> fmt::Result {
         writeln!(text, "prefix = {}", quoted(prefix))?;
     }
     writeln!(text, "allow_http = {allow_http}")
+}
+
+fn print_mail(text: &mut String, mail: &Mail) -> fmt::Result {
+    let Mail { transport, from, reply_to } = mail;
+    writeln!(text, "\n[mail]")?;
+    match transport {
+        MailTransport::Folder(_) => writeln!(text, "transport = \"folder\"")?,
+        MailTransport::Smtp(url) => {
+            writeln!(text, "transport = \"smtp\"\nsmtp_url = {}", quoted(url.shown()))?;
+        }
+    }
+    writeln!(text, "from = {}", quoted(&from.to_string()))?;
+    match reply_to {
+        Some(reply_to) => writeln!(text, "reply_to = {}", quoted(&reply_to.to_string())),
+        None => Ok(()),
+    }
 }
 
 fn print_limits(text: &mut String, limits: &Limits) -> fmt::Result {

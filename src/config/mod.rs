@@ -14,6 +14,7 @@ mod error;
 mod fields;
 mod images;
 mod limits;
+mod mail;
 #[cfg(test)]
 mod media_prices_tests;
 mod models;
@@ -40,6 +41,7 @@ pub use environment::{Environment, FixedEnvironment, ProcessEnvironment};
 pub use error::{ConfigError, ConfigErrors, EXIT_CODE, Warning};
 pub use images::{ImagePlace, Images, LinkKey, S3, S3Credentials};
 pub use limits::{Edge, Limits};
+pub use mail::{Mail, MailTransport};
 pub use models::{Modality, Model};
 pub use providers::{Provider, ProviderId, ProviderKind};
 pub use secret::{HIDDEN, Secret};
@@ -63,6 +65,8 @@ pub struct Config {
     pub images: Images,
     /// Who may sign up, and the key of mailed links.
     pub accounts: Accounts,
+    /// How mails leave.
+    pub mail: Mail,
     /// What workspaces may do at once, and what protects the process.
     pub limits: Limits,
     /// Who serves models; ids are unique.
@@ -82,6 +86,7 @@ struct RawConfig {
     store: Option<Value>,
     images: Option<Value>,
     accounts: Option<Value>,
+    mail: Option<Value>,
     limits: Option<Value>,
     providers: Option<Value>,
     models: Option<Value>,
@@ -117,22 +122,30 @@ impl Config {
         let source::Merged { table, origins, errors } = merged;
         let mut reader = Reader { environment, origins, errors, warnings: Vec::new() };
         let raw = reader.section("", Value::Table(table)).unwrap_or_default();
-        let RawConfig { server, store, images, accounts, limits, providers, models } = raw;
+        let RawConfig { server, store, images, accounts, mail, limits, providers, models } = raw;
         let server = server.and_then(|value| server::read(&mut reader, value));
         let store = store.and_then(|value| store::read(&mut reader, value));
         let folder = store.as_ref().map(|store| store.path.as_path());
         let images = images.and_then(|value| images::read(&mut reader, value, folder));
         let accounts = accounts.and_then(|value| accounts::read(&mut reader, value, folder));
+        let mail = mail.and_then(|value| mail::read(&mut reader, value, folder));
         let limits = limits.and_then(|value| limits::read(&mut reader, value));
         let providers = providers::read(&mut reader, providers);
         let models = models::read(&mut reader, models, providers.as_deref());
         let Reader { errors, warnings, .. } = reader;
-        match (server, store, images, accounts, limits, providers, models) {
-            (Some(server), Some(store), Some(images), Some(accounts), Some(limits), Some(providers), Some(models))
-                if errors.is_empty() =>
-            {
+        match (server, store, images, accounts, mail, limits, providers, models) {
+            (
+                Some(server),
+                Some(store),
+                Some(images),
+                Some(accounts),
+                Some(mail),
+                Some(limits),
+                Some(providers),
+                Some(models),
+            ) if errors.is_empty() => {
                 let source_name = file.map_or(source::SHIPPED_NAME, |(name, _)| name).to_owned();
-                Ok(Self { server, store, images, accounts, limits, providers, models, warnings, source_name })
+                Ok(Self { server, store, images, accounts, mail, limits, providers, models, warnings, source_name })
             }
             _ => Err(ConfigErrors(errors)),
         }

@@ -17,7 +17,9 @@ use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 pub use money::credited;
-pub use names::{ATTEMPT_OUTCOMES, COOLDOWN_REASONS, Kind, METRICS, Metric, NONE, OTHER, REJECTION_REASONS};
+pub use names::{
+    ATTEMPT_OUTCOMES, COOLDOWN_REASONS, Kind, MAIL_OUTCOMES, METRICS, Metric, NONE, OTHER, REJECTION_REASONS,
+};
 pub use requests::{
     End, OpenStream, Route, Timing, attempted, charged, first_event, first_event_leaves, rejected, request_ended,
     request_refused,
@@ -74,6 +76,11 @@ pub fn install_metrics() -> Result<PrometheusHandle, MetricsError> {
         metrics::counter!("lmhaven_rejections_total", "reason" => reason).absolute(0);
     }
     metrics::counter!("lmhaven_actor_mailbox_full_total", "kind" => "workspace").absolute(0);
+    for kind in lmhaven_actors::domain::mail::KINDS {
+        for outcome in MAIL_OUTCOMES {
+            metrics::counter!("lmhaven_emails_total", "kind" => kind, "outcome" => outcome).absolute(0);
+        }
+    }
     money::start();
     *installed = Some(handle.clone());
     Ok(handle)

@@ -77,6 +77,7 @@ pub const METRICS: &[Metric] = &[
     histogram("lmhaven_store_flush_seconds", "Time of one durable group commit."),
     gauge("lmhaven_store_bytes", "Size of the store on disk, in bytes."),
     counter("lmhaven_store_errors_total", "Commits that failed, by kind."),
+    counter("lmhaven_emails_total", "Attempts to send a mail, by kind and outcome."),
     gauge("lmhaven_build_info", "Always 1; the version is a label."),
 ];
 
@@ -99,6 +100,8 @@ pub const REJECTION_REASONS: [&str; 12] = [
     "store",
     "internal",
 ];
+/// How an attempt to send a mail can end.
+pub const MAIL_OUTCOMES: [&str; 3] = ["sent", "deferred", "given_up"];
 /// What stands for a model that is not in the roster.
 pub const OTHER: &str = "other";
 /// What stands for the provider of a request that none was asked for.

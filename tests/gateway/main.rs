@@ -25,6 +25,7 @@ mod hangup;
 mod images;
 mod keys;
 mod limits;
+mod mail;
 mod money;
 mod panic;
 mod speech;

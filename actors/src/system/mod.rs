@@ -17,6 +17,7 @@ use crate::domain::account::Account;
 use crate::domain::fact::{AuditRow, Fact, KeyCreated, PricesPublished, ProviderAccountSwitched, WorkspaceCreated};
 use crate::domain::ids::WorkspaceId;
 use crate::domain::limits::LimitPolicy;
+use crate::domain::mail::MailFact;
 use crate::domain::price::PriceBook;
 use crate::domain::secret::{KeyDigest, Secret};
 use crate::domain::time::UnixMillis;
@@ -48,6 +49,8 @@ pub struct Core {
     pub clock: Clock,
     /// Where actors run.
     pub placement: Placement,
+    /// A mail is to go out: for the one task that sends them.
+    pub mail_waits: tokio::sync::Notify,
     office: Mutex<Office>,
     policy: Arc<LimitPolicy>,
     audit: Mutex<Vec<AuditRow>>,
@@ -142,6 +145,7 @@ impl Core {
             ledger,
             clock,
             placement: Placement::default(),
+            mail_waits: tokio::sync::Notify::new(),
             office: Mutex::new(replayed.office),
             policy,
             audit: Mutex::new(replayed.audit),
@@ -204,6 +208,7 @@ impl Core {
                     self.start_actor(Account::opened(&created, self.policy.clone(), self.clock.now()));
                 }
                 Fact::Audited(row) => self.audit.lock().push(row),
+                Fact::Mail(MailFact::Queued(_) | MailFact::Resent { .. }) => self.mail_waits.notify_one(),
                 _ => {}
             }
         }

@@ -5,12 +5,20 @@
 //! machine of its own in `domain`; this file only hands facts on.
 
 use crate::domain::fact::Fact;
+use crate::domain::payment::Payments;
 
 /// The state of the office.
 #[derive(Debug, Default)]
-pub struct Office {}
+pub struct Office {
+    /// Checkouts, payments, refunds, disputes and auto top-up.
+    pub payments: Payments,
+}
 
 impl Office {
     /// Something happened.
-    pub fn apply(&mut self, _fact: &Fact) {}
+    pub fn apply(&mut self, fact: &Fact) {
+        if let Fact::Payment(fact) = fact {
+            self.payments.apply(fact);
+        }
+    }
 }

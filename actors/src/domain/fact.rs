@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{KeyId, WorkspaceId};
 use super::money::NanoUsd;
+use super::payment::PaymentFact;
 use super::price::PriceRow;
 use super::time::UnixMillis;
 
@@ -32,6 +33,8 @@ pub enum Fact {
     ProviderAccountSwitched(ProviderAccountSwitched),
     /// Who did what.
     Audited(AuditRow),
+    /// Something happened to a payment.
+    Payment(PaymentFact),
 }
 
 impl Fact {
@@ -42,6 +45,7 @@ impl Fact {
             Self::WorkspaceChanged(fact) => Some(fact.workspace),
             Self::KeyCreated(fact) => Some(fact.workspace),
             Self::KeyRevoked(fact) => Some(fact.workspace),
+            Self::Payment(fact) => fact.workspace(),
             Self::PricesPublished(_) | Self::ProviderAccountSwitched(_) | Self::Audited(_) => None,
         }
     }
@@ -114,6 +118,21 @@ pub struct WorkspaceChanged {
     /// The owner has confirmed the address.
     #[serde(default)]
     pub email_verified: Option<bool>,
+}
+
+impl WorkspaceChanged {
+    /// A change of nothing, to be filled in.
+    pub const fn nothing(workspace: WorkspaceId, at: UnixMillis) -> Self {
+        Self {
+            workspace,
+            at,
+            requests_per_minute: Override::Unchanged,
+            concurrent_streams: Override::Unchanged,
+            features: None,
+            suspended: None,
+            email_verified: None,
+        }
+    }
 }
 
 /// A key was made. Its secret is nowhere; the digest finds it.

@@ -137,6 +137,21 @@ id!(
     EntryId,
     "ent_"
 );
+id!(
+    /// A visit to the payment provider's page.
+    CheckoutId,
+    "chk_"
+);
+id!(
+    /// Money that an operator sends back.
+    RefundId,
+    "rfd_"
+);
+id!(
+    /// A payment that auto top-up tries.
+    AttemptId,
+    "atp_"
+);
 
 impl EntryId {
     /// The id of the entry with this sequence number in this workspace: derived, so it need not be stored.

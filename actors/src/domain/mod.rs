@@ -13,6 +13,7 @@ pub mod ids;
 pub mod image_tier;
 pub mod limits;
 pub mod money;
+pub mod payment;
 pub mod price;
 pub mod refusal;
 pub mod secret;

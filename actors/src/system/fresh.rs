@@ -1,6 +1,6 @@
 //! A fresh id of each kind, from the system's randomness.
 
-use crate::domain::ids::{KeyId, RequestId, WorkspaceId};
+use crate::domain::ids::{AttemptId, CheckoutId, KeyId, RefundId, RequestId, WorkspaceId};
 use crate::domain::secret::Secret;
 use crate::domain::time::UnixMillis;
 
@@ -22,6 +22,21 @@ pub fn workspace_id(at: UnixMillis) -> WorkspaceId {
 /// A key's id.
 pub fn key_id(at: UnixMillis) -> KeyId {
     KeyId::from_parts(at, random())
+}
+
+/// A checkout's id.
+pub fn checkout_id(at: UnixMillis) -> CheckoutId {
+    CheckoutId::from_parts(at, random())
+}
+
+/// A refund's id.
+pub fn refund_id(at: UnixMillis) -> RefundId {
+    RefundId::from_parts(at, random())
+}
+
+/// The id of an attempt of auto top-up.
+pub fn attempt_id(at: UnixMillis) -> AttemptId {
+    AttemptId::from_parts(at, random())
 }
 
 /// A key.

@@ -105,6 +105,7 @@ impl Account {
             Fact::WorkspaceCreated(_)
             | Fact::PricesPublished(_)
             | Fact::ProviderAccountSwitched(_)
+            | Fact::Payment(_)
             | Fact::Audited(_) => {}
         }
     }

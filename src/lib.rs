@@ -12,6 +12,7 @@ pub mod extract;
 pub mod gauges;
 pub mod headers;
 pub mod images;
+pub mod payments;
 pub mod relay;
 pub mod routes;
 pub mod serve;

@@ -164,6 +164,14 @@ impl Reports {
             .collect()
     }
 
+    /// What a workspace has, held money included.
+    pub fn balance(&self, workspace: WorkspaceId) -> NanoUsd {
+        self.existing(workspace).map_or(NanoUsd::ZERO, |sums| {
+            let sums = sums.lock();
+            sum(sums.available, sums.held)
+        })
+    }
+
     /// What a key of a workspace did.
     pub fn key_use(&self, workspace: WorkspaceId, key: KeyId) -> KeyUse {
         self.existing(workspace).and_then(|sums| sums.lock().keys.get(&key).copied()).unwrap_or_default()

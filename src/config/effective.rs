@@ -11,6 +11,7 @@ use toml::Value;
 use super::images::{ImagePlace, Images, LinkKey, S3};
 use super::limits::Limits;
 use super::models::{Modality, Model};
+use super::payments::Payments;
 use super::providers::Provider;
 use super::secret::Secret;
 use super::server::Server;
@@ -20,13 +21,14 @@ use super::{Config, Warning};
 
 /// The whole configuration; every warning stands as a comment at the top.
 pub(super) fn print(config: &Config) -> String {
-    let Config { server, store, images, limits, providers, models, warnings, source_name: _ } = config;
+    let Config { server, store, images, payments, limits, providers, models, warnings, source_name: _ } = config;
     let mut text = String::new();
     // Writing into a String cannot fail.
     let _ = warnings.iter().try_for_each(|warning: &Warning| writeln!(text, "# {warning}"));
     let _ = print_server(&mut text, server)
         .and_then(|()| print_store(&mut text, store))
         .and_then(|()| print_images(&mut text, images))
+        .and_then(|()| print_payments(&mut text, payments))
         .and_then(|()| print_limits(&mut text, limits))
         .and_then(|()| providers.iter().try_for_each(|provider| print_provider(&mut text, provider)))
         .and_then(|()| models.iter().try_for_each(|model| print_model(&mut text, model)));
@@ -109,6 +111,21 @@ fn print_s3(text: &mut String, s3: &S3) -> fmt::Result {
         writeln!(text, "prefix = {}", quoted(prefix))?;
     }
     writeln!(text, "allow_http = {allow_http}")
+}
+
+fn print_payments(text: &mut String, payments: &Payments) -> fmt::Result {
+    let Payments { stripe_secret_key, stripe_webhook_secrets, stripe_base_url, min_amount, max_amount, livemode } =
+        payments;
+    writeln!(text, "\n[payments]")?;
+    if let Some(key) = stripe_secret_key {
+        writeln!(text, "stripe_secret_key = {}", quoted(key.shown()))?;
+    }
+    if !stripe_webhook_secrets.is_empty() {
+        let secrets = quoted_list(stripe_webhook_secrets.iter().map(Secret::shown));
+        writeln!(text, "stripe_webhook_secrets = {secrets}")?;
+    }
+    writeln!(text, "stripe_base_url = {}", quoted(stripe_base_url))?;
+    writeln!(text, "min_amount = \"{min_amount}\"\nmax_amount = \"{max_amount}\"\nlivemode = {livemode}")
 }
 
 fn print_limits(text: &mut String, limits: &Limits) -> fmt::Result {

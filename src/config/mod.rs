@@ -16,6 +16,7 @@ mod limits;
 #[cfg(test)]
 mod media_prices_tests;
 mod models;
+mod payments;
 mod price;
 mod providers;
 mod secret;
@@ -39,6 +40,7 @@ pub use error::{ConfigError, ConfigErrors, EXIT_CODE, Warning};
 pub use images::{ImagePlace, Images, LinkKey, S3, S3Credentials};
 pub use limits::{Edge, Limits};
 pub use models::{Modality, Model};
+pub use payments::Payments;
 pub use providers::{Provider, ProviderId, ProviderKind};
 pub use secret::{HIDDEN, Secret};
 pub use server::Server;
@@ -59,6 +61,8 @@ pub struct Config {
     pub store: Store,
     /// Where generated images are kept, and how their links are signed.
     pub images: Images,
+    /// The payment provider.
+    pub payments: Payments,
     /// What workspaces may do at once, and what protects the process.
     pub limits: Limits,
     /// Who serves models; ids are unique.
@@ -77,6 +81,7 @@ struct RawConfig {
     server: Option<Value>,
     store: Option<Value>,
     images: Option<Value>,
+    payments: Option<Value>,
     limits: Option<Value>,
     providers: Option<Value>,
     models: Option<Value>,
@@ -112,21 +117,22 @@ impl Config {
         let source::Merged { table, origins, errors } = merged;
         let mut reader = Reader { environment, origins, errors, warnings: Vec::new() };
         let raw = reader.section("", Value::Table(table)).unwrap_or_default();
-        let RawConfig { server, store, images, limits, providers, models } = raw;
+        let RawConfig { server, store, images, payments, limits, providers, models } = raw;
         let server = server.and_then(|value| server::read(&mut reader, value));
         let store = store.and_then(|value| store::read(&mut reader, value));
         let folder = store.as_ref().map(|store| store.path.as_path());
         let images = images.and_then(|value| images::read(&mut reader, value, folder));
+        let payments = payments.and_then(|value| payments::read(&mut reader, value));
         let limits = limits.and_then(|value| limits::read(&mut reader, value));
         let providers = providers::read(&mut reader, providers);
         let models = models::read(&mut reader, models, providers.as_deref());
         let Reader { errors, warnings, .. } = reader;
-        match (server, store, images, limits, providers, models) {
-            (Some(server), Some(store), Some(images), Some(limits), Some(providers), Some(models))
+        match (server, store, images, payments, limits, providers, models) {
+            (Some(server), Some(store), Some(images), Some(payments), Some(limits), Some(providers), Some(models))
                 if errors.is_empty() =>
             {
                 let source_name = file.map_or(source::SHIPPED_NAME, |(name, _)| name).to_owned();
-                Ok(Self { server, store, images, limits, providers, models, warnings, source_name })
+                Ok(Self { server, store, images, payments, limits, providers, models, warnings, source_name })
             }
             _ => Err(ConfigErrors(errors)),
         }

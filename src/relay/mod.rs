@@ -30,6 +30,7 @@ use lmhaven_actors::system::Core;
 use crate::config::{Config, ProviderId};
 use crate::edge::Edge;
 use crate::images::Images;
+use crate::payments::Payments;
 use crate::relay::catalogue::Catalogue;
 use crate::relay::signatures::SignatureCache;
 use crate::relay::watch::{Ending, Watch};
@@ -46,6 +47,8 @@ pub struct Gateway {
     pub pools: HashMap<ProviderId, Arc<Pool>>,
     /// Generated images and their links.
     pub images: Arc<Images>,
+    /// Money by card.
+    pub payments: Arc<Payments>,
     /// What protects the process.
     pub edge: Edge,
     /// Signatures for callers who do not carry them.
@@ -64,6 +67,7 @@ impl Gateway {
         config: Arc<Config>,
         pools: HashMap<ProviderId, Arc<Pool>>,
         images: Arc<Images>,
+        payments: Arc<Payments>,
     ) -> Arc<Self> {
         let catalogue = Catalogue::new(&config.models);
         let edge = Edge::new(config.limits.edge, config.server.trusted_proxies.clone());
@@ -73,6 +77,7 @@ impl Gateway {
             catalogue,
             pools,
             images,
+            payments,
             edge,
             signatures: SignatureCache::default(),
             draining: AtomicBool::new(false),

@@ -15,7 +15,7 @@ use std::time::Duration;
 use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-pub use money::credited;
+pub use money::{credited, refunded, topped_up};
 pub use names::{ATTEMPT_OUTCOMES, COOLDOWN_REASONS, Kind, METRICS, Metric, NONE, OTHER, REJECTION_REASONS};
 pub use requests::{
     End, OpenStream, Route, Timing, attempted, charged, first_event, first_event_leaves, rejected, request_ended,

@@ -26,4 +26,5 @@ mod keys;
 mod limits;
 mod money;
 mod panic;
+mod payments;
 mod speech;

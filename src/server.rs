@@ -22,6 +22,7 @@ use crate::accounts::Accounts;
 use crate::config::{Config, ProviderKind};
 use crate::images::{self, Images, sweep};
 use crate::mail::{self, Links, Postman};
+use crate::payments::{self, Payments};
 use crate::relay::{Gateway, Worker, watch};
 use crate::telemetry::{self, MetricsError};
 use crate::{gauges, routes};
@@ -142,7 +143,8 @@ impl Server {
         // Port 0 is any free one: two of them are two ports.
         let one_port = config.server.admin_listen == config.server.listen && config.server.listen.port() != 0;
         let admin = if one_port { None } else { Some(bind(config.server.admin_listen)?) };
-        let gateway = Gateway::new(core, config, pools, Arc::new(images), accounts);
+        let payments = Arc::new(Payments::new(core.clone(), &config)?);
+        let gateway = Gateway::new(core, config, pools, Arc::new(images), accounts, payments);
         Self::run(gateway, metrics, public, admin).await
     }
 
@@ -216,6 +218,8 @@ impl Server {
         gateway.core.start_actors();
         gateway.open();
         gauges::keep_up(gateway.clone(), metrics);
+        actix_web::rt::spawn(payments::reconcile::keep_up(gateway.payments.clone()));
+        actix_web::rt::spawn(payments::auto::watch(gateway.payments.clone()));
         actix_web::rt::spawn(sweep::keep_clean(gateway.images.clone(), gateway.core.clock));
         let postman = Postman::start(gateway.clone(), Links::default())?;
         Ok(Self {

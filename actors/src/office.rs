@@ -6,6 +6,7 @@
 
 use crate::domain::fact::Fact;
 use crate::domain::mail::{Notices, Outbox};
+use crate::domain::payment::Payments;
 use crate::domain::people::People;
 
 /// The state of the office.
@@ -17,6 +18,8 @@ pub struct Office {
     pub outbox: Outbox,
     /// Which balances were seen to fall, and below which line that is told.
     pub notices: Notices,
+    /// Checkouts, payments, refunds, disputes and auto top-up.
+    pub payments: Payments,
 }
 
 impl Office {
@@ -29,6 +32,7 @@ impl Office {
                 self.notices.apply(fact);
             }
             Fact::WorkspaceCreated(created) => self.people.note_workspace(created),
+            Fact::Payment(fact) => self.payments.apply(fact),
             _ => {}
         }
     }

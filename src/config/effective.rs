@@ -13,6 +13,7 @@ use super::images::{ImagePlace, Images, LinkKey, S3};
 use super::limits::Limits;
 use super::mail::{Mail, MailTransport};
 use super::models::{Modality, Model};
+use super::payments::Payments;
 use super::providers::Provider;
 use super::secret::Secret;
 use super::server::Server;
@@ -22,7 +23,8 @@ use super::{Config, Warning};
 
 /// The whole configuration; every warning stands as a comment at the top.
 pub(super) fn print(config: &Config) -> String {
-    let Config { server, store, images, accounts, mail, limits, providers, models, warnings, source_name: _ } = config;
+    let Config { server, store, images, accounts, mail, payments, limits, providers, models, warnings, source_name: _ } =
+        config;
     let mut text = String::new();
     // Writing into a String cannot fail.
     let _ = warnings.iter().try_for_each(|warning: &Warning| writeln!(text, "# {warning}"));
@@ -31,6 +33,7 @@ pub(super) fn print(config: &Config) -> String {
         .and_then(|()| print_images(&mut text, images))
         .and_then(|()| print_accounts(&mut text, accounts))
         .and_then(|()| print_mail(&mut text, mail))
+        .and_then(|()| print_payments(&mut text, payments))
         .and_then(|()| print_limits(&mut text, limits))
         .and_then(|()| providers.iter().try_for_each(|provider| print_provider(&mut text, provider)))
         .and_then(|()| models.iter().try_for_each(|model| print_model(&mut text, model)));
@@ -134,6 +137,21 @@ fn print_mail(text: &mut String, mail: &Mail) -> fmt::Result {
         Some(reply_to) => writeln!(text, "reply_to = {}", quoted(&reply_to.to_string())),
         None => Ok(()),
     }
+}
+
+fn print_payments(text: &mut String, payments: &Payments) -> fmt::Result {
+    let Payments { stripe_secret_key, stripe_webhook_secrets, stripe_base_url, min_amount, max_amount, livemode } =
+        payments;
+    writeln!(text, "\n[payments]")?;
+    if let Some(key) = stripe_secret_key {
+        writeln!(text, "stripe_secret_key = {}", quoted(key.shown()))?;
+    }
+    if !stripe_webhook_secrets.is_empty() {
+        let secrets = quoted_list(stripe_webhook_secrets.iter().map(Secret::shown));
+        writeln!(text, "stripe_webhook_secrets = {secrets}")?;
+    }
+    writeln!(text, "stripe_base_url = {}", quoted(stripe_base_url))?;
+    writeln!(text, "min_amount = \"{min_amount}\"\nmax_amount = \"{max_amount}\"\nlivemode = {livemode}")
 }
 
 fn print_limits(text: &mut String, limits: &Limits) -> fmt::Result {

@@ -18,6 +18,7 @@ mod mail;
 #[cfg(test)]
 mod media_prices_tests;
 mod models;
+mod payments;
 mod price;
 mod providers;
 mod secret;
@@ -43,6 +44,7 @@ pub use images::{ImagePlace, Images, LinkKey, S3, S3Credentials};
 pub use limits::{Edge, Limits};
 pub use mail::{Mail, MailTransport};
 pub use models::{Modality, Model};
+pub use payments::Payments;
 pub use providers::{Provider, ProviderId, ProviderKind};
 pub use secret::{HIDDEN, Secret};
 pub use server::Server;
@@ -67,6 +69,8 @@ pub struct Config {
     pub accounts: Accounts,
     /// How mails leave.
     pub mail: Mail,
+    /// The payment provider.
+    pub payments: Payments,
     /// What workspaces may do at once, and what protects the process.
     pub limits: Limits,
     /// Who serves models; ids are unique.
@@ -87,6 +91,7 @@ struct RawConfig {
     images: Option<Value>,
     accounts: Option<Value>,
     mail: Option<Value>,
+    payments: Option<Value>,
     limits: Option<Value>,
     providers: Option<Value>,
     models: Option<Value>,
@@ -122,30 +127,44 @@ impl Config {
         let source::Merged { table, origins, errors } = merged;
         let mut reader = Reader { environment, origins, errors, warnings: Vec::new() };
         let raw = reader.section("", Value::Table(table)).unwrap_or_default();
-        let RawConfig { server, store, images, accounts, mail, limits, providers, models } = raw;
+        let RawConfig { server, store, images, accounts, mail, payments, limits, providers, models } = raw;
         let server = server.and_then(|value| server::read(&mut reader, value));
         let store = store.and_then(|value| store::read(&mut reader, value));
         let folder = store.as_ref().map(|store| store.path.as_path());
         let images = images.and_then(|value| images::read(&mut reader, value, folder));
         let accounts = accounts.and_then(|value| accounts::read(&mut reader, value, folder));
         let mail = mail.and_then(|value| mail::read(&mut reader, value, folder));
+        let payments = payments.and_then(|value| payments::read(&mut reader, value));
         let limits = limits.and_then(|value| limits::read(&mut reader, value));
         let providers = providers::read(&mut reader, providers);
         let models = models::read(&mut reader, models, providers.as_deref());
         let Reader { errors, warnings, .. } = reader;
-        match (server, store, images, accounts, mail, limits, providers, models) {
+        match (server, store, images, accounts, mail, payments, limits, providers, models) {
             (
                 Some(server),
                 Some(store),
                 Some(images),
                 Some(accounts),
                 Some(mail),
+                Some(payments),
                 Some(limits),
                 Some(providers),
                 Some(models),
             ) if errors.is_empty() => {
                 let source_name = file.map_or(source::SHIPPED_NAME, |(name, _)| name).to_owned();
-                Ok(Self { server, store, images, accounts, mail, limits, providers, models, warnings, source_name })
+                Ok(Self {
+                    server,
+                    store,
+                    images,
+                    accounts,
+                    mail,
+                    payments,
+                    limits,
+                    providers,
+                    models,
+                    warnings,
+                    source_name,
+                })
             }
             _ => Err(ConfigErrors(errors)),
         }

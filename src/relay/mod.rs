@@ -31,6 +31,7 @@ use crate::accounts::Accounts;
 use crate::config::{Config, ProviderId};
 use crate::edge::Edge;
 use crate::images::Images;
+use crate::payments::Payments;
 use crate::relay::catalogue::Catalogue;
 use crate::relay::signatures::SignatureCache;
 use crate::relay::watch::{Ending, Watch};
@@ -49,6 +50,8 @@ pub struct Gateway {
     pub images: Arc<Images>,
     /// Who signs in.
     pub accounts: Accounts,
+    /// Money by card.
+    pub payments: Arc<Payments>,
     /// What protects the process.
     pub edge: Edge,
     /// Signatures for callers who do not carry them.
@@ -68,6 +71,7 @@ impl Gateway {
         pools: HashMap<ProviderId, Arc<Pool>>,
         images: Arc<Images>,
         accounts: Accounts,
+        payments: Arc<Payments>,
     ) -> Arc<Self> {
         let catalogue = Catalogue::new(&config.models);
         let edge = Edge::new(config.limits.edge, config.server.trusted_proxies.clone());
@@ -78,6 +82,7 @@ impl Gateway {
             pools,
             images,
             accounts,
+            payments,
             edge,
             signatures: SignatureCache::default(),
             draining: AtomicBool::new(false),

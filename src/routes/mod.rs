@@ -7,6 +7,7 @@ pub mod fallback;
 mod files;
 mod health;
 mod models;
+mod webhooks;
 
 use std::rc::Rc;
 
@@ -38,6 +39,8 @@ pub fn public(routes: &mut ServiceConfig) {
     // What customers ask about themselves.
     get(routes, "/v1/balance", account::balance);
     get(routes, "/v1/usage", account::usage);
+    // What the payment provider calls.
+    post(routes, "/webhooks/stripe", webhooks::stripe);
     // What anybody opens who has the link.
     routes.service(
         web::resource(files::PATTERN)

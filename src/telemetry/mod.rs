@@ -16,7 +16,7 @@ use std::time::Duration;
 use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-pub use money::credited;
+pub use money::{credited, refunded, topped_up};
 pub use names::{
     ATTEMPT_OUTCOMES, COOLDOWN_REASONS, Kind, MAIL_OUTCOMES, METRICS, Metric, NONE, OTHER, REJECTION_REASONS,
 };

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use super::names::METRICS;
 
 const CREDITS: &str = "lmhaven_credits_usd_total";
+const TOPUPS: &str = "lmhaven_topups_usd_total";
 const REFUNDS: &str = "lmhaven_refunds_usd_total";
 
 /// One counter of money.
@@ -45,6 +46,7 @@ pub(super) fn sold(model: &Arc<str>, provider: &Arc<str>) -> (MoneyCounter, Mone
 pub(super) fn start() {
     counter(CREDITS, None);
     counter(REFUNDS, None);
+    counter(TOPUPS, None);
 }
 
 /// Counts money that an operator gave, or took back where it is negative.
@@ -54,6 +56,16 @@ pub fn credited(amount: NanoUsd) {
     } else {
         counter(CREDITS, None).add(amount);
     }
+}
+
+/// Counts money that a customer paid.
+pub fn topped_up(amount: NanoUsd) {
+    counter(TOPUPS, None).add(amount);
+}
+
+/// Counts money that went back to a customer.
+pub fn refunded(amount: NanoUsd) {
+    counter(REFUNDS, None).add(amount);
 }
 
 /// All counters of money as Prometheus text.

@@ -28,4 +28,5 @@ mod limits;
 mod mail;
 mod money;
 mod panic;
+mod payments;
 mod speech;

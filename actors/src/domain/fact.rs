@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{KeyId, WorkspaceId};
 use super::mail::MailFact;
 use super::money::NanoUsd;
+use super::payment::PaymentFact;
 use super::people::PeopleFact;
 use super::price::PriceRow;
 use super::time::UnixMillis;
@@ -38,6 +39,8 @@ pub enum Fact {
     People(PeopleFact),
     /// Something about a mail.
     Mail(MailFact),
+    /// Something happened to a payment.
+    Payment(PaymentFact),
 }
 
 impl Fact {
@@ -48,6 +51,7 @@ impl Fact {
             Self::WorkspaceChanged(fact) => Some(fact.workspace),
             Self::KeyCreated(fact) => Some(fact.workspace),
             Self::KeyRevoked(fact) => Some(fact.workspace),
+            Self::Payment(fact) => fact.workspace(),
             Self::PricesPublished(_)
             | Self::ProviderAccountSwitched(_)
             | Self::Audited(_)
@@ -124,6 +128,21 @@ pub struct WorkspaceChanged {
     /// The owner has confirmed the address.
     #[serde(default)]
     pub email_verified: Option<bool>,
+}
+
+impl WorkspaceChanged {
+    /// A change of nothing, to be filled in.
+    pub const fn nothing(workspace: WorkspaceId, at: UnixMillis) -> Self {
+        Self {
+            workspace,
+            at,
+            requests_per_minute: Override::Unchanged,
+            concurrent_streams: Override::Unchanged,
+            features: None,
+            suspended: None,
+            email_verified: None,
+        }
+    }
 }
 
 /// A key was made. Its secret is nowhere; the digest finds it.

@@ -151,6 +151,21 @@ id!(
     EntryId,
     "ent_"
 );
+id!(
+    /// A visit to the payment provider's page.
+    CheckoutId,
+    "chk_"
+);
+id!(
+    /// Money that an operator sends back.
+    RefundId,
+    "rfd_"
+);
+id!(
+    /// A payment that auto top-up tries.
+    AttemptId,
+    "atp_"
+);
 
 id!(
     /// A person who signs in.

@@ -14,6 +14,7 @@ pub mod image_tier;
 pub mod limits;
 pub mod mail;
 pub mod money;
+pub mod payment;
 pub mod people;
 pub mod price;
 pub mod refusal;

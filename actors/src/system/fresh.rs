@@ -1,6 +1,8 @@
 //! A fresh id of each kind, from the system's randomness.
 
-use crate::domain::ids::{KeyId, LinkId, MailId, PersonId, RequestId, SessionId, WorkspaceId};
+use crate::domain::ids::{
+    AttemptId, CheckoutId, KeyId, LinkId, MailId, PersonId, RefundId, RequestId, SessionId, WorkspaceId,
+};
 use crate::domain::secret::Secret;
 use crate::domain::time::UnixMillis;
 
@@ -43,6 +45,21 @@ pub fn link_id(at: UnixMillis) -> LinkId {
 /// A mail's id.
 pub fn mail_id(at: UnixMillis) -> MailId {
     MailId::from_parts(at, random())
+}
+
+/// A checkout's id.
+pub fn checkout_id(at: UnixMillis) -> CheckoutId {
+    CheckoutId::from_parts(at, random())
+}
+
+/// A refund's id.
+pub fn refund_id(at: UnixMillis) -> RefundId {
+    RefundId::from_parts(at, random())
+}
+
+/// The id of an attempt of auto top-up.
+pub fn attempt_id(at: UnixMillis) -> AttemptId {
+    AttemptId::from_parts(at, random())
 }
 
 /// A key.

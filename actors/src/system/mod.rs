@@ -4,6 +4,7 @@
 //! Holds that a crash left open are closed, durably, before the first request is served.
 
 pub mod fresh;
+mod payments;
 mod replay;
 
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ use crate::office::Office;
 use crate::price_books::PriceBooks;
 use crate::reports::Reports;
 use crate::workspace::{AskError, CreateKey, RevokeKey, WorkspaceActor, WorkspaceHandle};
+pub use payments::{PayFailed, Told};
 use replay::replay;
 
 /// What the gateway decides with and remembers.
@@ -51,7 +53,9 @@ pub struct Core {
     pub placement: Placement,
     /// A mail is to go out: for the one task that sends them.
     pub mail_waits: tokio::sync::Notify,
-    office: Mutex<Office>,
+    office: Arc<Mutex<Office>>,
+    /// Told whenever entries were committed, for whoever watches balances.
+    pub committed: Arc<tokio::sync::Notify>,
     policy: Arc<LimitPolicy>,
     audit: Mutex<Vec<AuditRow>>,
     switches: RwLock<HashMap<(String, usize), bool>>,
@@ -112,9 +116,13 @@ impl Core {
         let policy = Arc::new(policy);
         let reports = Arc::new(Reports::default());
         let replayed = replay(ledger.as_ref(), &policy, Some(&reports))?;
+        let committed = Arc::new(tokio::sync::Notify::new());
         let on_committed = {
-            let reports = reports.clone();
-            Box::new(move |records: &[Record]| reports.note(records))
+            let (reports, committed) = (reports.clone(), committed.clone());
+            Box::new(move |records: &[Record]| {
+                reports.note(records);
+                committed.notify_one();
+            })
         };
         let journal = Journal::start(ledger.clone(), options, on_committed);
         let now = clock.now();
@@ -146,7 +154,8 @@ impl Core {
             clock,
             placement: Placement::default(),
             mail_waits: tokio::sync::Notify::new(),
-            office: Mutex::new(replayed.office),
+            office: Arc::new(Mutex::new(replayed.office)),
+            committed,
             policy,
             audit: Mutex::new(replayed.audit),
             switches: RwLock::new(replayed.switches),

@@ -29,9 +29,9 @@ const EXPIRY_SWEEP: Duration = Duration::from_mins(1);
 /// One workspace.
 #[derive(Debug)]
 pub struct WorkspaceActor {
-    account: Account,
-    journal: Journal,
-    clock: Clock,
+    pub(super) account: Account,
+    pub(super) journal: Journal,
+    pub(super) clock: Clock,
 }
 
 impl WorkspaceActor {
@@ -41,7 +41,7 @@ impl WorkspaceActor {
     }
 
     /// Hands entries to the journal. They are already in the account, so they are taken whatever the queue.
-    fn record(&self, entries: impl IntoIterator<Item = Entry>) -> Ticket {
+    pub(super) fn record(&self, entries: impl IntoIterator<Item = Entry>) -> Ticket {
         self.record_all(entries.into_iter().map(Record::Entry).collect())
     }
 

@@ -3,6 +3,7 @@
 mod actor;
 mod handle;
 mod lease;
+mod payment;
 
 pub use actor::{
     Admit, AdmitFree, AdmitReply, ChangeSettings, Close, CloseReply, CreateKey, Credit, CreditFailed, Describe, Extend,
@@ -10,3 +11,4 @@ pub use actor::{
 };
 pub use handle::{AskError, Rebuild, WorkspaceHandle};
 pub use lease::{Lease, Settled};
+pub use payment::{Carried, Pay, PayError};

@@ -4,6 +4,7 @@ mod audit;
 mod keys;
 mod ledger;
 mod money;
+mod payments;
 mod prices;
 mod providers;
 mod workspaces;
@@ -39,6 +40,8 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
         .route(web::patch().to(workspaces::change));
     routes.service(workspace.default_service(fallback::not_allowed("GET, PATCH")));
     post(routes, "/admin/v1/workspaces/{id}/credits", money::credit);
+    get(routes, "/admin/v1/workspaces/{id}/payments", payments::list);
+    post(routes, "/admin/v1/workspaces/{id}/payments/{payment}/refunds", payments::refund);
     let keys = web::resource("/admin/v1/workspaces/{id}/keys")
         .route(web::get().to(keys::list))
         .route(web::post().to(keys::create));

@@ -41,6 +41,7 @@ mod respond;
 mod script;
 pub mod server;
 mod socket;
+pub mod stripe;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -8,6 +8,7 @@ mod admission;
 mod closing;
 mod credit;
 mod keys;
+mod payment;
 mod replay;
 mod settings;
 

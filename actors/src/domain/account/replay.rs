@@ -107,7 +107,8 @@ impl Account {
             | Fact::ProviderAccountSwitched(_)
             | Fact::Audited(_)
             | Fact::People(_)
-            | Fact::Mail(_) => {}
+            | Fact::Mail(_)
+            | Fact::Payment(_) => {}
         }
     }
 

@@ -1,0 +1,189 @@
+//! Payments by card against the fake of Stripe: credited once whatever happens to webhooks, and spendable at once.
+
+use lmhaven::payments::{Order, PaymentError};
+use lmhaven_actors::clock::Clock;
+use lmhaven_actors::domain::fact::AuditRow;
+use lmhaven_actors::domain::payment::AutoTopUpRule;
+use lmhaven_simulator::stripe::{Desk, FakeStripe};
+use serde_json::{Value, json};
+
+use crate::harness::{Haven, Workspace, ask, nano, until, usd};
+
+const MODEL: &str = "claude-haiku-4-5";
+
+async fn start() -> (Haven, FakeStripe, Desk) {
+    let fake = FakeStripe::start(([127, 0, 0, 1], 0).into(), "sk_test_fake", "whsec_fake").await.unwrap();
+    let url = fake.url();
+    let settings = [
+        ("PAYMENTS__STRIPE_SECRET_KEY", "sk_test_fake"),
+        ("PAYMENTS__STRIPE_WEBHOOK_SECRETS", "whsec_old,whsec_fake"),
+        ("PAYMENTS__STRIPE_BASE_URL", &url),
+        ("PAYMENTS__LIVEMODE", "false"),
+    ];
+    let haven = Haven::start_from("", &settings, Clock::system()).await;
+    let desk = fake.desk();
+    desk.send_webhooks_to(&format!("{}/webhooks/stripe", haven.base));
+    (haven, fake, desk)
+}
+
+async fn end(haven: Haven, fake: FakeStripe) {
+    haven.finish().await;
+    fake.stop().await;
+}
+
+fn order(workspace: &Workspace, amount: &str, keep_method: bool) -> Order {
+    Order {
+        workspace: workspace.id.parse().unwrap(),
+        person: None,
+        email: Some("owner@example.com".to_owned()),
+        amount: amount.parse().unwrap(),
+        keep_method,
+        success_path: "/app/billing".to_owned(),
+        cancel_path: "/app/billing".to_owned(),
+    }
+}
+
+/// Opens a checkout; answers the session's id.
+async fn open(haven: &Haven, workspace: &Workspace, amount: &str, keep_method: bool) -> String {
+    let (_, url) = haven.server.gateway.payments.open_checkout(order(workspace, amount, keep_method)).await.unwrap();
+    url.rsplit('/').next().unwrap().to_owned()
+}
+
+async fn available(haven: &Haven, workspace: &Workspace) -> String {
+    usd(haven.balance(workspace).await.available)
+}
+
+fn intent_of(desk: &Desk) -> String {
+    desk.state()["intents"].as_object().unwrap().keys().next().unwrap().clone()
+}
+
+fn audit() -> AuditRow {
+    serde_json::from_value(json!({ "at": 1, "actor": "tests", "action": "tests", "target": "tests" })).unwrap()
+}
+
+/// What a script changes.
+type Change = fn(&mut lmhaven_simulator::stripe::Script);
+
+#[actix_web::test]
+async fn the_next_call_after_the_webhook_succeeds_with_the_new_limits() {
+    let (haven, fake, desk) = start().await;
+    let workspace = haven.workspace("0").await;
+    let body = ask(MODEL, "hello");
+    assert_eq!(haven.chat(&workspace.key, &body).await.refusal(), (402, "insufficient_balance"));
+    let session = open(&haven, &workspace, "600.00", false).await;
+    assert_eq!(desk.pay(&session).await, [200, 200]);
+    let reply = haven.chat(&workspace.key, &body).await.ok();
+    assert_eq!(reply.header("x-ratelimit-limit-requests"), "3000", "the tier rises with the credit");
+    end(haven, fake).await;
+}
+
+#[actix_web::test]
+async fn the_same_payment_many_times_at_once_and_out_of_order_credits_once() {
+    let (haven, fake, desk) = start().await;
+    let workspace = haven.workspace("0").await;
+    let session = open(&haven, &workspace, "20.00", false).await;
+    desk.script(|script| (script.times, script.reversed) = (2, true));
+    desk.pay(&session).await;
+    let again = futures_util::future::join_all((0..10).map(|_| desk.resend())).await;
+    assert!(again.iter().flatten().all(|status| *status == 200), "{again:?}");
+    let topups = haven.entries(&workspace, "topup").await;
+    assert_eq!(topups.len(), 1, "{topups:?}");
+    assert_eq!(available(&haven, &workspace).await, "20.000000000");
+    end(haven, fake).await;
+}
+
+#[actix_web::test]
+async fn what_is_not_signed_or_not_what_was_asked_for_credits_nothing() {
+    let (haven, fake, desk) = start().await;
+    let workspace = haven.workspace("0").await;
+    let changes: [(&str, Change); 4] = [
+        ("another secret", |script| script.wrong_secret = true),
+        ("live mode", |script| script.livemode = true),
+        ("another currency", |script| script.currency = Some("eur".to_owned())),
+        ("another amount", |script| script.surplus = 1),
+    ];
+    for (name, change) in changes {
+        desk.script(|script| *script = lmhaven_simulator::stripe::Script::default());
+        let session = open(&haven, &workspace, "20.00", false).await;
+        desk.script(change);
+        assert_eq!(desk.pay(&session).await, [400, 400], "{name}");
+        assert_eq!(available(&haven, &workspace).await, "0.000000000", "{name}");
+    }
+    let unsigned = haven.client.post(format!("{}/webhooks/stripe", haven.base)).body("{}").send().await.unwrap();
+    assert_eq!(unsigned.status(), 400);
+    end(haven, fake).await;
+}
+
+#[actix_web::test]
+async fn a_lost_answer_and_a_lost_webhook_still_credit_once() {
+    let (haven, fake, desk) = start().await;
+    let workspace = haven.workspace("0").await;
+    // Both tries are done and neither is answered: there is a session that no row of ours names.
+    desk.script(|script| (script.lose_answers, script.never) = (2, true));
+    let opened = haven.server.gateway.payments.open_checkout(order(&workspace, "20.00", false)).await;
+    assert!(matches!(opened, Err(PaymentError::Stripe(_))), "{opened:?}");
+    let sessions = desk.state()["sessions"].as_object().unwrap().clone();
+    assert_eq!(sessions.len(), 1, "one idempotency key, one session");
+    desk.pay(sessions.keys().next().unwrap()).await;
+    assert_eq!(available(&haven, &workspace).await, "0.000000000");
+    for _ in 0..2 {
+        haven.server.gateway.payments.reconcile().await.unwrap();
+    }
+    assert_eq!(available(&haven, &workspace).await, "20.000000000");
+    assert!(desk.resend().await.iter().all(|status| *status == 200));
+    assert_eq!(available(&haven, &workspace).await, "20.000000000");
+    end(haven, fake).await;
+}
+
+#[actix_web::test]
+async fn a_refund_goes_back_once_and_a_dispute_suspends() {
+    let (haven, fake, desk) = start().await;
+    let workspace = haven.workspace("0").await;
+    let session = open(&haven, &workspace, "20.00", false).await;
+    desk.pay(&session).await;
+    let path = format!("/workspaces/{}/payments/{}/refunds", workspace.id, intent_of(&desk));
+    let refund = |amount: &str, key: &str| json!({ "amount_usd": amount, "reason": "asked", "idempotency_key": key });
+    assert_eq!(haven.admin("POST", &path, &refund("20.01", "a")).await.refusal(), (409, "insufficient_balance"));
+    for _ in 0..2 {
+        let made = haven.admin_ok("POST", &path, &refund("5.00", "b")).await;
+        assert_eq!(made["state"], "confirmed", "{made}");
+    }
+    assert_eq!(available(&haven, &workspace).await, "15.000000000");
+    let listed = haven.admin_get(&format!("/workspaces/{}/payments", workspace.id)).await;
+    assert_eq!((&listed["data"][0]["receipt"], &listed["data"][0]["returned_usd"]), (&json!(1), &json!("5.00")));
+    // Half of what is left is spent, as far as the account knows.
+    haven.credit(&workspace.id, "-10.00", "spent").await;
+    desk.dispute(&intent_of(&desk), None).await;
+    assert_eq!(available(&haven, &workspace).await, "0.000000000");
+    let reply = haven.chat(&workspace.key, &ask(MODEL, "hello")).await;
+    assert_eq!(reply.refusal(), (403, "workspace_suspended"));
+    desk.dispute(&intent_of(&desk), Some("won")).await;
+    assert_eq!(available(&haven, &workspace).await, "5.000000000", "what was taken, not what was written off");
+    end(haven, fake).await;
+}
+
+#[actix_web::test]
+async fn auto_top_up_pays_once_under_many_requests() {
+    let (haven, fake, desk) = start().await;
+    let workspace = haven.workspace("0").await;
+    let session = open(&haven, &workspace, "5.00", true).await;
+    desk.pay(&session).await;
+    let rule = AutoTopUpRule { threshold: "5.00".parse().unwrap(), amount: "30.00".parse().unwrap() };
+    let payments = &haven.server.gateway.payments;
+    payments.set_auto_top_up(workspace.id.parse().unwrap(), Some(rule), audit()).await.unwrap();
+    let body = ask(MODEL, "hello");
+    let calls = (0..50).map(|_| haven.chat(&workspace.key, &body));
+    for reply in futures_util::future::join_all(calls).await {
+        reply.ok();
+    }
+    until("the auto top-up", || async {
+        let balance = haven.balance(&workspace).await.available;
+        (balance > nano("30")).then_some(())
+    })
+    .await;
+    assert_eq!(haven.entries(&workspace, "topup").await.len(), 2);
+    let writes = desk.state()["calls"].as_array().unwrap().clone();
+    let intents = writes.iter().filter(|call| call["path"] == "/v1/payment_intents").count();
+    assert_eq!(intents, 1, "{writes:?}");
+    end(haven, fake).await;
+}

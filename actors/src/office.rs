@@ -5,6 +5,7 @@
 //! machine of its own in `domain`; this file only hands facts on.
 
 use crate::domain::fact::Fact;
+use crate::domain::mail::Outbox;
 use crate::domain::people::People;
 
 /// The state of the office.
@@ -12,6 +13,8 @@ use crate::domain::people::People;
 pub struct Office {
     /// Who signs in, and to which workspaces.
     pub people: People,
+    /// Mails that wait, and those that went out lately.
+    pub outbox: Outbox,
 }
 
 impl Office {
@@ -20,6 +23,7 @@ impl Office {
         match fact {
             Fact::People(fact) => self.people.apply(fact),
             Fact::WorkspaceCreated(created) => self.people.note_workspace(created),
+            Fact::Mail(fact) => self.outbox.apply(fact),
             _ => {}
         }
     }

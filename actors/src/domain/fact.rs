@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{KeyId, WorkspaceId};
+use super::mail::MailFact;
 use super::money::NanoUsd;
 use super::people::PeopleFact;
 use super::price::PriceRow;
@@ -35,6 +36,8 @@ pub enum Fact {
     Audited(AuditRow),
     /// Something about people: accounts, sessions, members.
     People(PeopleFact),
+    /// Something about a mail.
+    Mail(MailFact),
 }
 
 impl Fact {
@@ -45,7 +48,11 @@ impl Fact {
             Self::WorkspaceChanged(fact) => Some(fact.workspace),
             Self::KeyCreated(fact) => Some(fact.workspace),
             Self::KeyRevoked(fact) => Some(fact.workspace),
-            Self::PricesPublished(_) | Self::ProviderAccountSwitched(_) | Self::Audited(_) | Self::People(_) => None,
+            Self::PricesPublished(_)
+            | Self::ProviderAccountSwitched(_)
+            | Self::Audited(_)
+            | Self::People(_)
+            | Self::Mail(_) => None,
         }
     }
 }

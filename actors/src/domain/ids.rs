@@ -128,6 +128,11 @@ id!(
     "key_"
 );
 id!(
+    /// One mail in the outbox.
+    MailId,
+    "mail_"
+);
+id!(
     /// One request, and with it its hold.
     RequestId,
     "req_"

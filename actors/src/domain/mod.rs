@@ -12,6 +12,7 @@ pub mod hold;
 pub mod ids;
 pub mod image_tier;
 pub mod limits;
+pub mod mail;
 pub mod money;
 pub mod people;
 pub mod price;

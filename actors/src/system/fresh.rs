@@ -1,6 +1,6 @@
 //! A fresh id of each kind, from the system's randomness.
 
-use crate::domain::ids::{KeyId, LinkId, PersonId, RequestId, SessionId, WorkspaceId};
+use crate::domain::ids::{KeyId, LinkId, MailId, PersonId, RequestId, SessionId, WorkspaceId};
 use crate::domain::secret::Secret;
 use crate::domain::time::UnixMillis;
 
@@ -38,6 +38,11 @@ pub fn session_id(at: UnixMillis) -> SessionId {
 /// A link's id.
 pub fn link_id(at: UnixMillis) -> LinkId {
     LinkId::from_parts(at, random())
+}
+
+/// A mail's id.
+pub fn mail_id(at: UnixMillis) -> MailId {
+    MailId::from_parts(at, random())
 }
 
 /// A key.

@@ -106,7 +106,8 @@ impl Account {
             | Fact::PricesPublished(_)
             | Fact::ProviderAccountSwitched(_)
             | Fact::Audited(_)
-            | Fact::People(_) => {}
+            | Fact::People(_)
+            | Fact::Mail(_) => {}
         }
     }
 

@@ -207,6 +207,11 @@ impl ApiError {
         }
     }
 
+    /// The gateway or its provider is at fault, not the caller.
+    pub const fn is_ours(&self) -> bool {
+        self.code.row().0 >= 500 || matches!(self.code, Code::UpstreamRateLimited)
+    }
+
     /// The envelope's JSON.
     pub fn envelope(&self, request: RequestId) -> String {
         let (_, kind, code) = self.code.row();

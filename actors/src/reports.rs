@@ -5,6 +5,8 @@
 //! The committer passes here, so noting an entry finds its rows and adds to them, without an allocation unless
 //! the row is new; a query copies the rows it asks for and adds them up on its own time.
 
+mod history;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -17,6 +19,9 @@ use crate::domain::money::NanoUsd;
 use crate::domain::time::UnixMillis;
 use crate::domain::usage::Usage;
 use crate::ledger::Record;
+
+use history::History;
+pub use history::{ClosedFilter, MoneyEvent};
 
 /// Sums over everything that was committed.
 #[derive(Debug, Default)]
@@ -33,6 +38,7 @@ struct WorkspaceSums {
     held: NanoUsd,
     /// When each open hold was opened.
     open_holds: HashMap<RequestId, UnixMillis>,
+    history: History,
 }
 
 /// Day first: a query reads a range of days.
@@ -169,6 +175,42 @@ impl Reports {
         self.existing(workspace).and_then(|sums| sums.lock().keys.get(&key).copied()).unwrap_or_default()
     }
 
+    /// The numbers of up to `limit` entries that closed a request, below the number `before`, the newest first.
+    pub fn closed_before(&self, workspace: WorkspaceId, filter: &ClosedFilter, before: u64, limit: usize) -> Vec<u64> {
+        let sums = self.existing(workspace);
+        sums.map_or_else(Vec::new, |sums| sums.lock().history.closed_before(filter, before, limit))
+    }
+
+    /// How many requests of a workspace were closed.
+    pub fn closed_count(&self, workspace: WorkspaceId) -> usize {
+        self.existing(workspace).map_or(0, |sums| sums.lock().history.closed_count())
+    }
+
+    /// The numbers of up to `limit` entries that closed a request, from the one at `place` of all of them on.
+    pub fn closed_from(&self, workspace: WorkspaceId, place: usize, limit: usize) -> Vec<u64> {
+        let sums = self.existing(workspace);
+        sums.map_or_else(Vec::new, |sums| sums.lock().history.closed_from(place, limit))
+    }
+
+    /// Every change of a workspace's money that is not a request's, the oldest first.
+    pub fn money_events(&self, workspace: WorkspaceId) -> Vec<MoneyEvent> {
+        self.existing(workspace).map_or_else(Vec::new, |sums| sums.lock().history.money().to_vec())
+    }
+
+    /// The keys and models that closed requests of a workspace used.
+    pub fn used(&self, workspace: WorkspaceId) -> (Vec<KeyId>, Vec<Arc<str>>) {
+        self.existing(workspace).map(|sums| sums.lock().history.used()).unwrap_or_default()
+    }
+
+    /// What a workspace has by what is committed, held money included.
+    pub fn balance(&self, workspace: WorkspaceId) -> NanoUsd {
+        let sums = self.existing(workspace);
+        sums.map_or(NanoUsd::ZERO, |sums| {
+            let sums = sums.lock();
+            sum(sums.available, sums.held)
+        })
+    }
+
     /// Sums over all workspaces. Looks at every open hold: for a gauge, not for a request.
     pub fn totals(&self) -> Totals {
         let workspaces: Vec<_> = self.workspaces.read().values().cloned().collect();
@@ -189,6 +231,7 @@ impl WorkspaceSums {
     fn note(&mut self, entry: &Entry) {
         self.available = sum(self.available, entry.postings.to(AccountName::Available));
         self.held = sum(self.held, entry.postings.to(AccountName::Held));
+        self.history.note(entry, sum(self.available, self.held));
         if let TxId::Request(request, step) = entry.txid {
             match step {
                 RequestStep::Hold => {

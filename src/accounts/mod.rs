@@ -9,9 +9,11 @@ pub mod csrf;
 pub mod keys;
 mod letters;
 pub mod next;
+pub mod pages;
 pub mod password;
 pub mod throttle;
 pub mod token;
+pub mod visitor;
 
 use std::sync::Arc;
 

@@ -54,6 +54,19 @@ pub async fn serve<T>(
             return error.respond(Dialect::Openai, id);
         }
     };
+    serve_for(route, worker, request, payload, (key, id), admit, deliver).await
+}
+
+/// As [`serve`], for a key that is known to be good and a request that has its id.
+pub async fn serve_for<T>(
+    route: Route,
+    worker: Rc<Worker>,
+    request: HttpRequest,
+    payload: web::Payload,
+    (key, id): (Arc<KeyEntry>, RequestId),
+    admit: impl AsyncFnOnce(Asked<'_>, web::Payload) -> Result<T, Failed>,
+    deliver: impl AsyncFnOnce(T) -> Result<HttpResponse, Failed>,
+) -> HttpResponse {
     let asked = Asked { id, worker: &worker, key: &key, request: &request };
     let delivered = match admit(asked, payload).await {
         Ok(admitted) => deliver(admitted).await,

@@ -81,6 +81,18 @@ pub async fn serve(route: Dialect, worker: Rc<Worker>, request: HttpRequest, pay
             return error.respond(route, id);
         }
     };
+    serve_for(key, route, id, worker, request, payload).await
+}
+
+/// As [`serve`], for a key that is known to be good: how the playground asks for whoever is signed in.
+pub async fn serve_for(
+    key: Arc<KeyEntry>,
+    route: Dialect,
+    id: RequestId,
+    worker: Rc<Worker>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
     let delivered = match admit(route, id, &worker, key.clone(), &request, payload).await {
         // The body counts against the budget of all bodies until an answer begins.
         Ok((admitted, streamed, _body)) => {

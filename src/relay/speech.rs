@@ -18,6 +18,7 @@ use lmhaven_actors::domain::ids::RequestId;
 use lmhaven_actors::domain::price::PriceRow;
 use lmhaven_actors::domain::refusal::Feature;
 use lmhaven_actors::domain::usage::{Bucket, Usage};
+use lmhaven_actors::keyring::KeyEntry;
 use lmhaven_actors::media::audio::AudioMeter;
 use lmhaven_actors::media::speech::AudioFormat;
 use lmhaven_actors::provider::{Attempt, Call, Exchange, ExchangeError, NoAccount, Outcome, ProviderHandle};
@@ -44,6 +45,17 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 /// Serves `POST /v1/audio/speech`.
 pub async fn serve(worker: Rc<Worker>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     admission::serve(Route::Speech, worker, request, payload, admit, deliver).await
+}
+
+/// As [`serve`], for a key that is known to be good: how the playground asks for whoever is signed in.
+pub async fn serve_for(
+    key: Arc<KeyEntry>,
+    id: RequestId,
+    worker: Rc<Worker>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    admission::serve_for(Route::Speech, worker, request, payload, (key, id), admit, deliver).await
 }
 
 /// A request that was admitted.

@@ -1,4 +1,4 @@
-//! Answers where there is no route, or no such method on it.
+//! Answers where there is no route, or no such method on it: a page for browsers, the envelope for programs.
 
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Route, web};
@@ -8,6 +8,7 @@ use lmhaven_actors::keyring::KeyEntry;
 use lmhaven_actors::system::fresh;
 
 use super::WorkerData;
+use crate::dashboard::{page, public};
 use crate::error::{ApiError, Code};
 use crate::extract::caller;
 use crate::relay::chat::Failed;
@@ -17,8 +18,11 @@ const WITHOUT_PREFIX: [&str; 7] =
     ["/chat/completions", "/completions", "/messages", "/models", "/images", "/audio", "/balance"];
 
 /// 404, after 401 where a key is due.
-pub(super) async fn not_found(worker: WorkerData, request: HttpRequest) -> HttpResponse {
+pub async fn not_found(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     let path = request.path();
+    if page::is_wanted(&request) && !path.starts_with("/v1/") {
+        return public::missing();
+    }
     let without_prefix = WITHOUT_PREFIX.iter().any(|known| path.starts_with(known));
     let id = fresh::request_id(worker.gateway.core.clock.now().wall);
     let dialect = if path.ends_with("/messages") { Dialect::Anthropic } else { Dialect::Openai };
@@ -68,11 +72,4 @@ async fn method_not_allowed(worker: WorkerData, request: HttpRequest, allowed: &
     let mut response = respond(error, key.as_deref(), Dialect::Openai, id).await;
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
-}
-
-/// A word to whoever opens the address in a browser.
-pub(super) async fn front_page() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(
-        "LMHaven: a prepaid LLM API gateway.\n\nOpenAI SDKs:    base URL of this address with /v1\nAnthropic SDKs: base URL of this address\n",
-    )
 }

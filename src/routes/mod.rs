@@ -3,7 +3,7 @@
 mod account;
 pub mod admin;
 mod count;
-mod fallback;
+pub mod fallback;
 mod files;
 mod health;
 mod models;
@@ -17,6 +17,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::chat::Dialect;
 
 use crate::accounts::csrf;
+use crate::accounts::pages::{account as account_pages, members, reset, sign_in, sign_up, verify};
+use crate::accounts::visitor::Looking;
+use crate::dashboard::app::{self, Visitor};
+use crate::dashboard::{assets, public};
 use crate::relay::{Worker, chat, image, speech};
 
 /// This thread's worker, as handlers get it.
@@ -45,18 +49,69 @@ pub fn public(routes: &mut ServiceConfig) {
             .route(web::method(Method::OPTIONS).to(files::preflight))
             .default_service(web::to(files::not_allowed)),
     );
+    // What anybody reads, and what pages are made of.
+    get(routes, "/", public::front);
+    get(routes, "/models", public::models);
+    get(routes, "/status", public::status);
+    get(routes, "/docs", public::docs);
+    get(routes, "/llms.txt", public::llms);
+    get(routes, assets::PATTERN, assets::serve);
     // What whoever signs in opens. Every form passes one guard.
-    routes.service(web::scope("/app").wrap(from_fn(csrf::guard)).configure(app));
+    let guarded = web::scope("/app").wrap(from_fn(csrf::guard));
+    routes.service(
+        guarded.configure(people).configure(dashboard::<Looking>).default_service(web::to(fallback::not_found)),
+    );
     // What load balancers and people open.
     get(routes, "/healthz", health::alive);
     get(routes, "/readyz", health::ready);
-    get(routes, "/", fallback::front_page);
     routes.default_service(web::to(fallback::not_found));
 }
 
-/// The pages below `/app`; paths here begin after it.
-fn app(routes: &mut ServiceConfig) {
-    routes.default_service(web::to(fallback::not_found));
+/// How people sign in, and who they are; paths begin after `/app`.
+fn people(routes: &mut ServiceConfig) {
+    get_and_post(routes, "/sign-up", sign_up::page, sign_up::send);
+    get_and_post(routes, "/sign-in", sign_in::page, sign_in::send);
+    post(routes, "/sign-out", sign_in::out);
+    get_and_post(routes, "/verify", verify::page, verify::send);
+    post(routes, "/verify/again", verify::again);
+    get_and_post(routes, "/forgot", reset::forgot_page, reset::forgot_send);
+    get_and_post(routes, "/reset", reset::page, reset::send);
+    get(routes, "/account", account_pages::page);
+    post(routes, "/account/name", account_pages::rename);
+    post(routes, "/account/password", account_pages::change_password);
+    post(routes, "/account/sessions/end-others", account_pages::end_others);
+    post(routes, "/account/sessions/{session}/end", account_pages::end_one);
+    post(routes, "/workspace", account_pages::choose_workspace);
+    get_and_post(routes, "/members", members::page, members::invite);
+    post(routes, "/members/{person}/role", members::change_role);
+    post(routes, "/members/{person}/remove", members::remove);
+    post(routes, "/members/invitations/{link}/withdraw", members::withdraw);
+    get_and_post(routes, "/invite", members::invitation_page, members::accept);
+}
+
+/// The dashboard of whoever is signed in, as `V` finds them.
+pub fn app<V: Visitor>(routes: &mut ServiceConfig) {
+    routes.service(web::scope("/app").configure(dashboard::<V>));
+}
+
+/// Its pages; paths begin after `/app`.
+fn dashboard<V: Visitor>(routes: &mut ServiceConfig) {
+    get(routes, "", app::overview::<V>);
+    get_and_post(routes, "/keys", app::keys::<V>, app::create_key::<V>);
+    post(routes, "/keys/{key}/revoke", app::revoke_key::<V>);
+    get(routes, "/usage", app::usage::<V>);
+    get(routes, "/usage.csv", app::usage_csv::<V>);
+    get(routes, "/requests", app::requests::<V>);
+    get(routes, "/requests.csv", app::requests_csv::<V>);
+    get(routes, "/billing", app::billing::<V>);
+    get(routes, "/billing.csv", app::billing_csv::<V>);
+    get(routes, "/billing/receipts/{number}", app::receipt::<V>);
+    get(routes, "/limits", app::limits::<V>);
+    get(routes, "/models", app::models::<V>);
+    get(routes, "/playground", app::playground::<V>);
+    get(routes, "/playground/cost", app::playground_cost::<V>);
+    post(routes, "/playground/{modality}", app::ask_playground::<V>);
+    get(routes, "/settings", app::settings::<V>);
 }
 
 /// The admin port.
@@ -108,4 +163,17 @@ where
 {
     let resource = web::resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler));
     routes.service(resource.default_service(fallback::not_allowed("GET, HEAD")));
+}
+
+fn get_and_post<G, GetArgs, P, PostArgs>(routes: &mut ServiceConfig, path: &str, page: G, form: P)
+where
+    G: actix_web::Handler<GetArgs> + Clone,
+    GetArgs: actix_web::FromRequest + 'static,
+    G::Output: actix_web::Responder + 'static,
+    P: actix_web::Handler<PostArgs>,
+    PostArgs: actix_web::FromRequest + 'static,
+    P::Output: actix_web::Responder + 'static,
+{
+    let resource = web::resource(path).route(web::get().to(page.clone())).route(web::head().to(page));
+    routes.service(resource.route(web::post().to(form)).default_service(fallback::not_allowed("GET, HEAD, POST")));
 }

@@ -7,6 +7,7 @@
 
 mod money;
 mod names;
+pub mod passive;
 mod requests;
 
 use std::io::IsTerminal;

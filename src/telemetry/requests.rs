@@ -15,6 +15,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::money::{self, MoneyCounter};
 use super::names::{NONE, OTHER};
+use super::passive;
 use crate::config::{Modality, Model};
 use crate::error::{ApiError, Code};
 
@@ -75,6 +76,17 @@ pub enum End<'a> {
     Failed(&'a ApiError),
 }
 
+impl End<'_> {
+    /// Whether the gateway and its provider did what was asked; `None` where it is the caller who made it fail.
+    const fn answered(self) -> Option<bool> {
+        match self {
+            Self::Plain | Self::Streamed { .. } => Some(true),
+            Self::Failed(error) if error.is_ours() => Some(false),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
 /// Where a request belongs: route, model and provider. Models and provider ids live as long as the gateway,
 /// and a handle's labels keep them alive, so the address of the text stands for it.
 type Place = (Route, *const u8, *const u8);
@@ -87,6 +99,7 @@ struct Handles {
     charged: HashMap<(*const u8, *const u8), Charged>,
     attempts: HashMap<(*const u8, &'static str), Counter>,
     streams: HashMap<*const u8, Gauge>,
+    passive: HashMap<*const u8, passive::SharedRing>,
 }
 
 struct Served {
@@ -172,6 +185,10 @@ pub fn request_ended(route: impl Into<Route>, model: &Arc<Model>, timing: &Timin
     let now = Instant::now();
     let duration = now.duration_since(timing.started).as_secs_f64();
     HANDLES.with_borrow_mut(|handles| {
+        if let Some(answered) = end.answered() {
+            let ring = handles.passive.entry(model.id.as_ptr()).or_insert_with(|| passive::ring(&model.id));
+            passive::note(ring, answered);
+        }
         let error = match end {
             End::Failed(error) => error,
             End::Plain | End::Streamed { .. } => {

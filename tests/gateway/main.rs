@@ -17,6 +17,7 @@
 mod harness;
 
 mod admin;
+mod dashboard;
 mod dialects;
 mod faults;
 mod files;

@@ -153,6 +153,20 @@ pub struct KeyCreated {
     /// The addresses or networks it may come from; `None` is all.
     #[serde(default)]
     pub ip_allow: Option<Vec<Network>>,
+    /// What it is for.
+    #[serde(default)]
+    pub purpose: KeyPurpose,
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyPurpose {
+    /// Requests of whoever has its secret.
+    #[default]
+    Requests,
+    /// The dashboard's playground: requests of members who are signed in. Nobody has its secret.
+    Playground,
 }
 
 /// An address with the length of its network prefix, written `10.0.0.0/8`; a bare address is one host.

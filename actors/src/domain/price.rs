@@ -183,6 +183,46 @@ impl PriceRow {
     }
 }
 
+/// One line of a charge's formula: so much of something, at its list price per so much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChargeLine {
+    /// What was counted.
+    pub bucket: Bucket,
+    /// How much of it.
+    pub quantity: u64,
+    /// The list price.
+    pub list: NanoUsd,
+    /// What the list price is per: tokens, images, microseconds or characters.
+    pub per: u64,
+    /// It is part of the sum. Of speech only the dearer of the minutes and the characters is.
+    pub counts: bool,
+}
+
+impl PriceRow {
+    /// The lines of the formula by which [`PriceRow::charge`] comes to its amount.
+    ///
+    /// # Errors
+    /// As [`PriceRow::charge`].
+    pub fn explain(&self, usage: &Usage) -> Result<Vec<ChargeLine>, PriceError> {
+        // What cannot be charged cannot be explained either.
+        self.charge(usage)?;
+        let line = |bucket, quantity| match &self.list {
+            ListPrice::Text(price) => {
+                let list = price.of(bucket, usage.prompt()).ok_or(PriceError::OtherModality(bucket))?;
+                Ok(ChargeLine { bucket, quantity, list, per: 1_000_000, counts: true })
+            }
+            ListPrice::Image(price) => {
+                let tier = ImageTier::ALL.into_iter().find(|tier| tier.bucket() == bucket);
+                let tier = tier.ok_or(PriceError::OtherModality(bucket))?;
+                let list = price.of(tier).ok_or(PriceError::NoTier(tier))?;
+                Ok(ChargeLine { bucket, quantity, list, per: 1, counts: true })
+            }
+            ListPrice::Voice(price) => Ok(price.explain(bucket, usage)),
+        };
+        usage.iter().map(|(bucket, quantity)| line(bucket, quantity)).collect()
+    }
+}
+
 /// A sum at list price before it is divided: nano-dollars times the unit that the prices are per.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ListTotal {

@@ -357,7 +357,8 @@ fn book_of(published: PricesPublished) -> PriceBook {
     PriceBook { version: published.version, effective_at: published.effective_at, rows: published.rows }
 }
 
-fn digest_of(hexadecimal: &str) -> Option<KeyDigest> {
+/// The digest that was journalled as this text.
+pub fn digest_of(hexadecimal: &str) -> Option<KeyDigest> {
     let hash = blake3::Hash::from_hex(hexadecimal).ok()?;
     Some(KeyDigest(*hash.as_bytes()))
 }

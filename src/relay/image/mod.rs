@@ -22,6 +22,7 @@ use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::domain::price::{PriceError, PriceRow};
 use lmhaven_actors::domain::refusal::Feature;
 use lmhaven_actors::domain::usage::Usage;
+use lmhaven_actors::keyring::KeyEntry;
 use lmhaven_actors::media::{Image, ImageJob, ImagePlan, ImageRequest};
 use lmhaven_actors::provider::NoAccount;
 use lmhaven_actors::workspace::Lease;
@@ -46,6 +47,17 @@ const BYTES_PER_IMAGE: u64 = 16 * 1024 * 1024;
 /// Serves `POST /v1/images/generations`.
 pub async fn serve(worker: Rc<Worker>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     admission::serve(Route::Images, worker, request, payload, admit, deliver).await
+}
+
+/// As [`serve`], for a key that is known to be good: how the playground asks for whoever is signed in.
+pub async fn serve_for(
+    key: Arc<KeyEntry>,
+    id: RequestId,
+    worker: Rc<Worker>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    admission::serve_for(Route::Images, worker, request, payload, (key, id), admit, deliver).await
 }
 
 /// A request that was admitted: everything that its generations need.

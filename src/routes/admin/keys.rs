@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::domain::account::KeyState;
-use lmhaven_actors::domain::fact::{KeyCreated, KeyRevoked, Network};
+use lmhaven_actors::domain::fact::{KeyCreated, KeyPurpose, KeyRevoked, Network};
 use lmhaven_actors::domain::ids::KeyId;
 use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::system::{digest_text, fresh};
@@ -75,6 +75,7 @@ async fn create_inner(worker: &Worker, id: &str, body: &Bytes) -> Answer {
         spend_limit: spend_limit_usd,
         models,
         ip_allow,
+        purpose: KeyPurpose::Requests,
     };
     let mut shown = view(&KeyState::new(created.clone()));
     let audit = audit_row(worker, "key.create", created.key, None, None, Some(shown.clone()));

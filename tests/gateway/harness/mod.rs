@@ -8,6 +8,7 @@ mod audit;
 mod calls;
 mod money;
 mod sse;
+mod stage;
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -23,6 +24,7 @@ use tempfile::TempDir;
 pub(crate) use calls::{Reply, ask};
 pub(crate) use money::{Balance, charge_of, charges_of, nano, usd};
 pub(crate) use sse::{Event, Sse};
+pub(crate) use stage::{CSRF, OWNER, Stage, VIEWER};
 
 /// What the admin API asks for.
 pub(crate) const ADMIN_TOKEN: &str = "admin-token-of-the-tests";
@@ -106,7 +108,7 @@ impl Haven {
         let simulator = Simulator::start(Options::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("store").display().to_string();
-        let text = configuration(&simulator.url(), &store) + &more(&simulator.url());
+        let text = configuration(&simulator.url(), &store) + more(&simulator.url()).as_str();
         let environment = settings.iter().fold(FixedEnvironment::default(), |environment, (name, value)| {
             environment.with_variable(&format!("LMHAVEN__{name}"), value)
         });

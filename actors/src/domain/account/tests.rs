@@ -63,6 +63,7 @@ fn key(id: KeyId, spend_limit: Option<NanoUsd>) -> KeyCreated {
         spend_limit,
         models: None,
         ip_allow: None,
+        purpose: crate::domain::fact::KeyPurpose::Requests,
     }
 }
 

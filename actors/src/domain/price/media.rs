@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidPrice, ListPrice, ListTotal, PriceError, PriceRow};
+use super::{ChargeLine, InvalidPrice, ListPrice, ListTotal, PriceError, PriceRow};
 use crate::domain::image_tier::ImageTier;
 use crate::domain::money::NanoUsd;
 use crate::domain::usage::{Bucket, Usage};
@@ -112,6 +112,22 @@ impl From<VoicePrice> for VoicePriceFields {
 }
 
 impl VoicePrice {
+    /// The line of a bucket, which counts where it is the dearer one.
+    pub(super) fn explain(&self, bucket: Bucket, usage: &Usage) -> ChargeLine {
+        let nano = |bucket, price: NanoUsd, factor: i128| {
+            i128::from(usage.get(bucket)).saturating_mul(i128::from(price.nano())).saturating_mul(factor)
+        };
+        let minutes = nano(Bucket::AudioMicroseconds, self.per_minute, 1);
+        let characters =
+            nano(Bucket::Characters, self.per_1k_characters, MICROSECONDS_PER_MINUTE / CHARACTERS_PER_PRICE);
+        let quantity = usage.get(bucket);
+        if bucket == Bucket::AudioMicroseconds {
+            ChargeLine { bucket, quantity, list: self.per_minute, per: 60_000_000, counts: minutes >= characters }
+        } else {
+            ChargeLine { bucket, quantity, list: self.per_1k_characters, per: 1_000, counts: characters > minutes }
+        }
+    }
+
     /// The dearer of the minutes and the characters, over the common unit of both.
     pub(super) fn total(&self, usage: &Usage) -> Result<ListTotal, PriceError> {
         let priced = [Bucket::AudioMicroseconds, Bucket::Characters];
@@ -166,6 +182,7 @@ impl PriceRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::price::divide_rounding_up;
     use proptest::prelude::*;
 
     fn usd(text: &str) -> NanoUsd {
@@ -289,5 +306,30 @@ mod tests {
             let held = row.image_hold(&tiers, counts.iter().sum()).unwrap();
             prop_assert!(row.charge(&delivered).unwrap() <= held);
         }
+    }
+
+    #[test]
+    fn a_formula_adds_up_to_its_charge() {
+        let list = VoicePrice { per_minute: usd("0.08"), per_1k_characters: usd("0.08") };
+        let row = PriceRow { ratio: "22".parse().unwrap(), list: ListPrice::Voice(list) };
+        let speech = |microseconds, characters| {
+            Usage::default().with(Bucket::AudioMicroseconds, microseconds).with(Bucket::Characters, characters)
+        };
+        let pictures = images("40", &[(ImageTier::K2, "0.035"), (ImageTier::K4, "0.24")]);
+        let drawn = Usage::default().with(Bucket::Image2K, 2).with(Bucket::Image4K, 1);
+        for (row, usage) in [(&row, speech(90_000_000, 100)), (&row, speech(1_000_000, 5_000)), (&pictures, drawn)] {
+            let lines = row.explain(&usage).unwrap();
+            // A common multiple of every unit keeps the sum whole.
+            let unit = 60_000_000_i128;
+            let line = |line: &ChargeLine| {
+                i128::from(line.quantity) * i128::from(line.list.nano()) * (unit / i128::from(line.per))
+            };
+            let total: i128 = lines.iter().filter(|line| line.counts).map(line).sum();
+            let charge = divide_rounding_up(total * 1000, unit * i128::from(row.ratio.thousandths()));
+            assert_eq!(charge, row.charge(&usage).ok(), "{usage:?}: {lines:?}");
+        }
+        let lines = row.explain(&speech(90_000_000, 100)).unwrap();
+        assert_eq!(lines.iter().map(|line| line.counts).collect::<Vec<_>>(), [true, false], "the minutes are dearer");
+        assert!(pictures.explain(&speech(1, 1)).is_err());
     }
 }

@@ -1,0 +1,266 @@
+//! `/app/billing`: the balance, how money comes in, and everything that moved it: payments, credits and refunds one by one,
+//! charges a day at a time, each with the balance after it. A payment or credit has a receipt that prints well.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use askama::Template;
+use lmhaven_actors::domain::entry::{Entry, EntryKind, TxId};
+use lmhaven_actors::domain::money::NanoUsd;
+use lmhaven_actors::reports::{GroupBy, MoneyEvent, UsageRow};
+use lmhaven_actors::system::Core;
+
+use super::{May, Trouble, Visit, log};
+use crate::dashboard::csv::{Cell, Csv};
+use crate::dashboard::format;
+use crate::dashboard::page::{self, Shell, Tab};
+use crate::dashboard::query::Fields;
+use crate::relay::Worker;
+use crate::times;
+
+const PAGE: usize = 40;
+
+#[derive(Template)]
+#[template(path = "app/billing.html")]
+struct Billing {
+    shell: Shell,
+    may: May,
+    balance: String,
+    available: String,
+    reserved: String,
+    workspace_id: String,
+    events: Vec<EventRow>,
+    older: Option<String>,
+    newest: bool,
+}
+
+/// One line of the history.
+struct EventRow {
+    at: String,
+    what: String,
+    amount: String,
+    balance: String,
+    receipt: Option<u64>,
+}
+
+/// Something that moved the balance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Movement {
+    /// Money came in or went back.
+    Event(MoneyEvent),
+    /// All charges of a day.
+    Day {
+        /// Which, since the epoch.
+        day: i32,
+        /// How many requests.
+        requests: u64,
+        /// What they cost.
+        cost: NanoUsd,
+        /// The balance at its end.
+        balance: NanoUsd,
+    },
+}
+
+/// Every movement, the newest first. `balance` is the balance now; all of it is of the same moment.
+fn movements(events: &[MoneyEvent], days: &[UsageRow], balance: NanoUsd) -> Vec<Movement> {
+    let mut movements = Vec::with_capacity(events.len() + days.len());
+    let mut events = events.iter().rev().peekable();
+    // The balance at the end of a day is what is there now, with everything undone that came after the day.
+    let mut at_end = balance;
+    for row in days.iter().rev() {
+        let day = row.day.unwrap_or_default();
+        while let Some(event) = events.next_if(|event| event.at.day() > day) {
+            at_end = at_end.checked_sub(event.amount).unwrap_or_default();
+            movements.push(Movement::Event(*event));
+        }
+        movements.push(Movement::Day { day, requests: row.requests, cost: row.cost, balance: at_end });
+        at_end = at_end.checked_add(row.cost).unwrap_or(NanoUsd::MAX);
+        while let Some(event) = events.next_if(|event| event.at.day() == day) {
+            at_end = at_end.checked_sub(event.amount).unwrap_or_default();
+            movements.push(Movement::Event(*event));
+        }
+    }
+    movements.extend(events.copied().map(Movement::Event));
+    movements
+}
+
+fn read(core: &Core, visit: &Visit) -> Vec<Movement> {
+    let workspace = visit.workspace.id();
+    let by_day = GroupBy { day: true, model: false, key: false };
+    let days = core.reports.usage(workspace, i32::MIN, i32::MAX, by_day);
+    movements(&core.reports.money_events(workspace), &days, core.reports.balance(workspace))
+}
+
+const fn name(kind: EntryKind) -> &'static str {
+    match kind {
+        EntryKind::Topup => "Top-up",
+        EntryKind::Credit => "Credit",
+        EntryKind::Refund => "Refund",
+        _ => "Correction",
+    }
+}
+
+/// With its sign: what comes in and what goes out are told apart at a glance.
+fn signed(amount: NanoUsd) -> String {
+    let text = format::exact_usd(amount);
+    if amount.is_positive() { format!("+{text}") } else { text }
+}
+
+impl EventRow {
+    fn of(movement: &Movement) -> Self {
+        match movement {
+            Movement::Event(event) => Self {
+                at: format::moment(event.at),
+                what: name(event.kind).to_owned(),
+                amount: signed(event.amount),
+                balance: format::exact_usd(event.balance),
+                receipt: Some(event.seq),
+            },
+            Movement::Day { day, requests, cost, balance } => Self {
+                at: times::day(*day),
+                what: format!(
+                    "{} {}",
+                    format::thousands(*requests),
+                    if *requests == 1 { "request" } else { "requests" }
+                ),
+                amount: signed(cost.checked_neg().unwrap_or_default()),
+                balance: format::exact_usd(*balance),
+                receipt: None,
+            },
+        }
+    }
+}
+
+/// The page.
+pub(super) fn billing(worker: &Worker, visit: &Visit, fields: &Fields) -> HttpResponse {
+    let all = read(&worker.gateway.core, visit);
+    let skipped: usize = fields.get("skip").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let events: Vec<_> = all.iter().skip(skipped).take(PAGE).map(EventRow::of).collect();
+    let shown = skipped.saturating_add(events.len());
+    let standing = &visit.view.standing;
+    let page = Billing {
+        shell: visit.shell(Tab::Billing),
+        may: visit.may,
+        balance: format::usd(standing.balance()),
+        available: format::usd(standing.available),
+        reserved: format::usd(standing.held),
+        workspace_id: visit.view.id.to_string(),
+        events,
+        older: (shown < all.len()).then(|| format!("/app/billing?skip={shown}")),
+        newest: skipped > 0,
+    };
+    page::private(StatusCode::OK, &page)
+}
+
+/// The whole history as CSV.
+pub(super) fn billing_csv(worker: &Worker, visit: &Visit) -> HttpResponse {
+    let mut csv = Csv::new(&["at", "what", "requests", "amount_usd", "balance_usd"]);
+    for movement in read(&worker.gateway.core, visit) {
+        let (at, what, requests, amount, balance) = match movement {
+            Movement::Event(event) => {
+                (times::rfc3339(event.at), name(event.kind), String::new(), event.amount, event.balance)
+            }
+            Movement::Day { day, requests, cost, balance } => {
+                let amount = cost.checked_neg().unwrap_or_default();
+                (times::day(day), "Requests", requests.to_string(), amount, balance)
+            }
+        };
+        csv.row([
+            Cell::Plain(&at),
+            Cell::Plain(what),
+            Cell::Plain(&requests),
+            Cell::Plain(&amount.to_string()),
+            Cell::Plain(&balance.to_string()),
+        ]);
+    }
+    csv.respond("billing.csv")
+}
+
+#[derive(Template)]
+#[template(path = "app/receipt.html")]
+struct Receipt {
+    shell: Shell,
+    what: &'static str,
+    entry: String,
+    at: String,
+    at_rfc3339: String,
+    amount: String,
+    reference: String,
+    reason: String,
+    workspace_name: String,
+    workspace_id: String,
+    owner_email: String,
+}
+
+/// The receipt of one payment, credit or refund of this workspace, by its number.
+///
+/// # Errors
+/// [`Trouble::Missing`] for anything else.
+pub(super) async fn receipt(worker: &Worker, visit: Visit, number: &str) -> Result<HttpResponse, Trouble> {
+    let core = &worker.gateway.core;
+    let number: u64 = number.parse().map_err(|_| Trouble::Missing)?;
+    let known = core.reports.money_events(visit.workspace.id()).iter().any(|event| event.seq == number);
+    let entry: Option<Entry> = if known { log::one(core, visit.workspace.id(), number).await? } else { None };
+    let entry = entry.ok_or(Trouble::Missing)?;
+    let reference = match &entry.txid {
+        TxId::Payment(id) => id.to_string(),
+        TxId::Credit(_) | TxId::Request(..) => String::new(),
+    };
+    let page = Receipt {
+        shell: visit.shell(Tab::Billing),
+        what: name(entry.kind),
+        entry: entry.id().to_string(),
+        at: format::moment(entry.at),
+        at_rfc3339: times::rfc3339(entry.at),
+        amount: format::exact_usd(entry.amount()),
+        reference,
+        reason: entry.reason.as_deref().unwrap_or_default().to_owned(),
+        workspace_name: visit.view.profile.name.clone(),
+        workspace_id: visit.view.id.to_string(),
+        owner_email: visit.view.profile.owner_email.clone(),
+    };
+    Ok(page::private(StatusCode::OK, &page))
+}
+
+#[cfg(test)]
+mod tests {
+    use lmhaven_actors::domain::time::UnixMillis;
+    use lmhaven_actors::domain::usage::Usage;
+
+    use super::*;
+
+    fn nano(nano: i64) -> NanoUsd {
+        NanoUsd::from_nano(nano)
+    }
+
+    fn event(seq: u64, day: i64, amount: i64, balance: i64) -> MoneyEvent {
+        let at = UnixMillis(day * 86_400_000 + 40_000_000);
+        MoneyEvent { seq, at, kind: EntryKind::Credit, amount: nano(amount), balance: nano(balance) }
+    }
+
+    fn charges(day: i32, cost: i64) -> UsageRow {
+        UsageRow { day: Some(day), model: None, key: None, requests: 2, usage: Usage::default(), cost: nano(cost) }
+    }
+
+    #[test]
+    fn every_line_carries_the_balance_after_it() {
+        // Day 1: +100, −10. Day 2: −20. Day 3: −5, +50 in the middle of it. Day 5: −15 refunded.
+        let events = [event(1, 1, 100, 100), event(9, 3, 50, 117), event(20, 5, -15, 100)];
+        let days = [charges(1, 10), charges(2, 20), charges(3, 5)];
+        let movements = movements(&events, &days, nano(100));
+        let lines: Vec<_> = movements
+            .iter()
+            .map(|movement| match movement {
+                Movement::Event(event) => (event.at.day(), event.balance.nano()),
+                Movement::Day { day, balance, .. } => (*day, balance.nano()),
+            })
+            .collect();
+        assert_eq!(lines, [(5, 100), (3, 115), (3, 117), (2, 70), (1, 90), (1, 100)]);
+    }
+
+    #[test]
+    fn days_without_money_events_and_events_without_days_are_listed_too() {
+        assert_eq!(movements(&[event(1, 1, 100, 100)], &[], nano(100)).len(), 1);
+        let alone = movements(&[], &[charges(4, 7)], nano(0));
+        assert_eq!(alone, [Movement::Day { day: 4, requests: 2, cost: nano(7), balance: nano(0) }]);
+    }
+}

@@ -1,0 +1,87 @@
+//! What people do: make a key and call with it, try the playground and stop it, find their way without a mouse.
+
+use serde_json::json;
+use thirtyfour::prelude::*;
+
+use crate::browser::Browser;
+use crate::harness::{Haven, OWNER, ask, until};
+
+#[actix_web::test]
+async fn a_key_is_made_copied_used_and_revoked() {
+    let haven = Haven::start().await;
+    let workspace = haven.workspace("5.00").await;
+    let stage = haven.stage(&workspace.id, OWNER);
+    let browser = Browser::open().await;
+    browser.goto(&format!("{}/app/keys", stage.base)).await;
+    browser.find("#name").await.send_keys("laptop").await.unwrap();
+    browser.find("#create button.button").await.click().await.unwrap();
+    let secret = browser.text_with("#secret", "sk-lmh-").await;
+    browser.run("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }").await;
+    browser.find("[data-copy='#secret']").await.click().await.unwrap();
+    browser.text_with("[data-copy='#secret']", "Copied").await;
+    assert_eq!(browser.run("return window.copied").await, json!(secret));
+    browser.look("key-created").await;
+    haven.chat(&secret, &ask("gpt-sim", "Hello")).await.ok();
+    browser.goto(&format!("{}/app/keys", stage.base)).await;
+    assert!(!browser.driver.source().await.unwrap().contains(&secret), "shown once");
+    browser.find("[aria-label='Revoke laptop']").await.click().await.unwrap();
+    browser.say_yes().await;
+    browser.text_with(".notice.ok", "The key is revoked").await;
+    assert_eq!(haven.chat(&secret, &ask("gpt-sim", "Hello")).await.refusal(), (401, "revoked_api_key"));
+    browser.check("keys").await;
+    browser.close().await;
+    stage.close().await;
+    haven.finish().await;
+}
+
+#[actix_web::test]
+async fn the_playground_answers_in_every_modality_and_shows_what_it_cost() {
+    let haven = Haven::start().await;
+    let workspace = haven.workspace("5.00").await;
+    let stage = haven.stage(&workspace.id, OWNER);
+    let browser = Browser::open().await;
+    browser.goto(&format!("{}/app/playground", stage.base)).await;
+    for (model, made) in [("gpt-sim", ""), ("seedream-5", " img"), ("elevenlabs-v3", " audio")] {
+        browser.find(&format!("#model option[value='{model}']")).await.click().await.unwrap();
+        let prompt = browser.find("#prompt").await;
+        prompt.clear().await.unwrap();
+        prompt.send_keys("Good evening.").await.unwrap();
+        browser.find("#run").await.click().await.unwrap();
+        browser.text_with("#status", "Cost: $0.").await;
+        let output = browser.find(&format!("#output{made}")).await;
+        if made.is_empty() {
+            assert!(!output.text().await.unwrap().is_empty());
+        } else if made == " img" {
+            let script =
+                "const img = document.querySelector('#output img'); return img.complete && img.naturalWidth > 0";
+            until("the image", async || browser.run(script).await.as_bool().filter(|shown| *shown)).await;
+        }
+        browser.look(&format!("playground-{model}")).await;
+    }
+    browser.find("#prompt").await.send_keys(" ").await.unwrap();
+    browser.close().await;
+    stage.close().await;
+    haven.finish().await;
+}
+
+#[actix_web::test]
+async fn the_theme_that_was_chosen_stays_and_every_page_has_a_way_past_its_navigation() {
+    let haven = Haven::start().await;
+    let browser = Browser::open().await;
+    browser.goto(&haven.base).await;
+    let theme = "return document.documentElement.dataset.theme ?? null";
+    assert_eq!(browser.run(theme).await, json!(null));
+    browser.find("[data-theme-toggle]").await.click().await.unwrap();
+    let chosen = browser.run(theme).await;
+    assert!(chosen == "dark" || chosen == "light");
+    browser.goto(&format!("{}/docs", haven.base)).await;
+    assert_eq!(browser.run(theme).await, chosen);
+    let body = browser.find("body").await;
+    body.send_keys(Key::Tab + "").await.unwrap();
+    assert_eq!(browser.run("return document.activeElement.className").await, json!("skip"));
+    browser.driver.active_element().await.unwrap().send_keys(Key::Enter + "").await.unwrap();
+    assert!(browser.driver.current_url().await.unwrap().as_str().ends_with("#main"));
+    browser.check("docs").await;
+    browser.close().await;
+    haven.finish().await;
+}

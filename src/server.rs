@@ -221,7 +221,11 @@ impl Server {
         actix_web::rt::spawn(payments::reconcile::keep_up(gateway.payments.clone()));
         actix_web::rt::spawn(payments::auto::watch(gateway.payments.clone()));
         actix_web::rt::spawn(sweep::keep_clean(gateway.images.clone(), gateway.core.clock));
-        let postman = Postman::start(gateway.clone(), Links::default())?;
+        let links = {
+            let gateway = gateway.clone();
+            Links::new(move |link| Some(gateway.accounts.keys.link_token(link)))
+        };
+        let postman = Postman::start(gateway.clone(), links)?;
         Ok(Self {
             public_address,
             admin_address,

@@ -7,7 +7,9 @@ pub mod client;
 pub mod cookie;
 pub mod csrf;
 pub mod keys;
+mod letters;
 pub mod next;
+pub mod pages;
 pub mod password;
 pub mod throttle;
 pub mod token;
@@ -64,7 +66,8 @@ pub async fn decide<T, E: From<ChangeError>>(
     decide: impl FnOnce(&People, UnixMillis) -> Result<(T, Decided), E>,
 ) -> Result<T, E> {
     core.decide(|office, now| {
-        let (answer, Decided { facts, letters: _ }) = decide(&office.people, now)?;
+        let (answer, Decided { mut facts, letters }) = decide(&office.people, now)?;
+        facts.extend(letters.into_iter().map(|letter| letters::queued(letter, &office.people, now)));
         Ok((answer, facts))
     })
     .await

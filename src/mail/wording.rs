@@ -58,7 +58,7 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
                 ("Role", one_line(role)),
                 ("Works until", time(*expires_at)),
             ],
-            button: Some(("Join the workspace", with_token("/app/invitation", *link)?)),
+            button: Some(("Join the workspace", with_token("/app/invite", *link)?)),
             closing: "If you do not know the sender, ignore this message.".to_owned(),
             // The subject holds nothing that a stranger may choose: invitations are a way to send spam.
             ..letter("You are invited to a workspace", "Join with one click.", &["You are invited to a workspace."])
@@ -77,7 +77,7 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
                 .into_iter()
                 .filter_map(|(label, value)| Some((label, one_line(&value?))))
                 .collect(),
-            button: Some(("See your sessions", page("/app/settings"))),
+            button: Some(("See your sessions", page("/app/account"))),
             closing: "If it was not you, end that session and choose a new password.".to_owned(),
             ..letter(
                 "A new sign-in to your account",

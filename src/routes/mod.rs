@@ -18,6 +18,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::chat::Dialect;
 
 use crate::accounts::csrf;
+use crate::accounts::pages::{account as account_pages, members, reset, sign_in, sign_up, verify};
 use crate::dashboard::{app, assets, public};
 use crate::relay::{Worker, chat, image, speech};
 
@@ -57,11 +58,34 @@ pub fn public(routes: &mut ServiceConfig) {
     get(routes, "/llms.txt", public::llms);
     get(routes, assets::PATTERN, assets::serve);
     // What whoever signs in opens. Every form passes one guard.
-    routes.service(web::scope("/app").wrap(from_fn(csrf::guard)).configure(dashboard));
+    let guarded = web::scope("/app").wrap(from_fn(csrf::guard));
+    routes.service(guarded.configure(people).configure(dashboard).default_service(web::to(fallback::not_found)));
     // What load balancers and people open.
     get(routes, "/healthz", health::alive);
     get(routes, "/readyz", health::ready);
     routes.default_service(web::to(fallback::not_found));
+}
+
+/// How people sign in, and who they are; paths begin after `/app`.
+fn people(routes: &mut ServiceConfig) {
+    get_and_post(routes, "/sign-up", sign_up::page, sign_up::send);
+    get_and_post(routes, "/sign-in", sign_in::page, sign_in::send);
+    post(routes, "/sign-out", sign_in::out);
+    get_and_post(routes, "/verify", verify::page, verify::send);
+    post(routes, "/verify/again", verify::again);
+    get_and_post(routes, "/forgot", reset::forgot_page, reset::forgot_send);
+    get_and_post(routes, "/reset", reset::page, reset::send);
+    get(routes, "/account", account_pages::page);
+    post(routes, "/account/name", account_pages::rename);
+    post(routes, "/account/password", account_pages::change_password);
+    post(routes, "/account/sessions/end-others", account_pages::end_others);
+    post(routes, "/account/sessions/{session}/end", account_pages::end_one);
+    post(routes, "/workspace", account_pages::choose_workspace);
+    get_and_post(routes, "/members", members::page, members::invite);
+    post(routes, "/members/{person}/role", members::change_role);
+    post(routes, "/members/{person}/remove", members::remove);
+    post(routes, "/members/invitations/{link}/withdraw", members::withdraw);
+    get_and_post(routes, "/invite", members::invitation_page, members::accept);
 }
 
 /// The pages below `/app`; paths here begin after it.
@@ -82,7 +106,6 @@ fn dashboard(routes: &mut ServiceConfig) {
     get(routes, "/playground/cost", app::playground_cost);
     post(routes, "/playground/{modality}", app::ask_playground);
     get(routes, "/settings", app::settings);
-    routes.default_service(web::to(fallback::not_found));
 }
 
 /// The admin port.

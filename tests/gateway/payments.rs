@@ -5,7 +5,7 @@ use lmhaven_actors::clock::Clock;
 use lmhaven_actors::domain::fact::AuditRow;
 use lmhaven_actors::domain::payment::AutoTopUpRule;
 use lmhaven_simulator::stripe::{Desk, FakeStripe};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::{Haven, Workspace, ask, nano, until, usd};
 

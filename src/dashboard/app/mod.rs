@@ -21,4 +21,4 @@ pub use serve::{
     ask_playground, billing, billing_csv, create_key, keys, limits, models, overview, playground, playground_cost,
     receipt, requests, requests_csv, revoke_key, settings, usage, usage_csv,
 };
-pub use visit::{May, Trouble, Visit};
+pub use visit::{May, Trouble, Visit, shell_of};

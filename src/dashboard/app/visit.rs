@@ -95,24 +95,8 @@ impl Visit {
         let directory = &worker.gateway.core.directory;
         let workspace = directory.find(who.workspace).ok_or(Trouble::Unavailable)?;
         let view = workspace.ask(Describe).await?;
-        let mut workspaces = Vec::with_capacity(who.workspaces.len());
-        for (id, _) in &who.workspaces {
-            let Some(handle) = directory.find(*id) else { continue };
-            let current = *id == who.workspace;
-            let name = if current { view.profile.name.clone() } else { handle.ask(Describe).await?.profile.name };
-            workspaces.push(WorkspaceChoice { id: id.to_string(), name, current });
-        }
         let may = May { keys: who.role.may_keys(), money: who.role.may_money(), settings: who.role.may_members() };
-        let shell = Shell {
-            current: Tab::None,
-            email: who.email.as_str().to_owned(),
-            role: who.role.name(),
-            workspace_name: view.profile.name.clone(),
-            workspaces,
-            csrf: who.csrf,
-            flash: None,
-            notices: notices(&view, may),
-        };
+        let shell = Shell { notices: notices(&view, may), ..shell_of(&worker.gateway.core, &who, Tab::None) };
         Ok(Self { shell, may, workspace, view })
     }
 
@@ -126,6 +110,29 @@ impl Visit {
         let key_names: HashMap<KeyId, String> =
             self.view.keys.iter().map(|key| (key.created.key, key.created.name.clone())).collect();
         Known { key_names, books: core.prices.all() }
+    }
+}
+
+/// What stands around a page that this person looks at.
+pub fn shell_of(core: &Core, who: &SignedIn, current: Tab) -> Shell {
+    let (workspace_name, workspaces) = core.office(|office| {
+        let name = |id| office.people.workspace_name(id).to_owned();
+        let choices = who.workspaces.iter().map(|(id, _)| WorkspaceChoice {
+            id: id.to_string(),
+            name: name(*id),
+            current: *id == who.workspace,
+        });
+        (name(who.workspace), choices.collect())
+    });
+    Shell {
+        current,
+        email: who.email.to_string(),
+        role: who.role.name(),
+        workspace_name,
+        workspaces,
+        csrf: who.csrf.clone(),
+        flash: None,
+        notices: Vec::new(),
     }
 }
 

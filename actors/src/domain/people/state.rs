@@ -63,6 +63,8 @@ pub struct People {
     pub(super) links: HashMap<LinkId, Link>,
     pub(super) members: HashMap<WorkspaceId, BTreeMap<PersonId, Role>>,
     pub(super) invitations: HashMap<WorkspaceId, BTreeSet<LinkId>>,
+    /// What workspaces are called.
+    pub(super) names: HashMap<WorkspaceId, String>,
     /// Workspaces by the address that they were opened for; who confirms it owns them.
     pub(super) opened_for: HashMap<Email, BTreeSet<WorkspaceId>>,
 }
@@ -91,6 +93,11 @@ impl People {
         ids.filter_map(|id| Some((*id, self.role(*id, person)?))).collect()
     }
 
+    /// What a workspace is called; nothing where there is none.
+    pub fn workspace_name(&self, workspace: WorkspaceId) -> &str {
+        self.names.get(&workspace).map(String::as_str).unwrap_or_default()
+    }
+
     /// The workspaces that a person owns.
     pub fn owned(&self, person: PersonId) -> Vec<WorkspaceId> {
         let owned = self.workspaces(person).into_iter().filter(|(_, role)| *role == Role::Owner);
@@ -103,6 +110,7 @@ impl People {
 impl People {
     /// A workspace was opened for an address. An address without an `@` belongs to nobody.
     pub fn note_workspace(&mut self, created: &WorkspaceCreated) {
+        self.names.insert(created.workspace, created.name.clone());
         let Ok(email) = created.owner_email.parse::<Email>() else { return };
         let verified = self.by_email(&email).filter(|person| person.verified_at.is_some()).map(|person| person.id);
         match verified {

@@ -160,12 +160,12 @@ mod tests {
         let throttle = Throttle::new();
         let many = |from: &str, to: &str| {
             let all = (0..25).map(|n| attempt(&throttle, &format!("{n}@b.c"), if n % 2 == 0 { from } else { to }, NOW));
-            all.filter(Result::is_ok).count()
+            all.flatten().count()
         };
         assert_eq!(many("2001:db8::1", "2001:db8::ffff"), 20, "one /64");
         let throttle = Throttle::new();
         let all = (0..25).map(|n| attempt(&throttle, &format!("{n}@b.c"), "127.0.0.1", NOW));
-        assert_eq!(all.filter(Result::is_ok).count(), 25);
+        assert_eq!(all.flatten().count(), 25);
     }
 
     #[test]

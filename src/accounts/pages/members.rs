@@ -37,7 +37,7 @@ struct InvitationRow {
 
 #[derive(Template)]
 #[template(path = "accounts/members.html")]
-struct Members {
+struct MembersPage {
     shell: Shell,
     may: bool,
     members: Vec<MemberRow>,
@@ -85,7 +85,7 @@ fn show(
         role: waiting.role,
         expires: format::moment(waiting.expires_at),
     });
-    let page = Members {
+    let page = MembersPage {
         shell: Shell { flash, ..visitor::shell(gateway, signed_in, Tab::Members) },
         may: signed_in.role.may_members(),
         members: members.collect(),

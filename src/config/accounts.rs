@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Value;
 
-use super::fields::Reader;
+use super::fields::{Given, Reader};
 
 /// The key's file in the store's folder, where none is named.
 const KEY_FILE: &str = "accounts.key";
@@ -30,7 +30,7 @@ struct RawAccounts {
 pub(super) fn read(reader: &mut Reader<'_>, value: Value, store: Option<&Path>) -> Option<Accounts> {
     const SECTION: &str = "accounts";
     let RawAccounts { sign_up, key_file } = reader.section(SECTION, value)?;
-    let sign_up = reader.required(SECTION, "sign_up", sign_up, super::fields::Given::boolean);
+    let sign_up = reader.required(SECTION, "sign_up", sign_up, Given::boolean);
     let key_file = match key_file {
         None => Some(store?.join(KEY_FILE)),
         given => reader.optional(SECTION, "key_file", given, |given| given.text().map(PathBuf::from)),

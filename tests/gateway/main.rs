@@ -16,6 +16,7 @@
 
 mod harness;
 
+mod accounts;
 mod admin;
 mod dashboard;
 mod dialects;

@@ -84,3 +84,59 @@ fn apply(replayed: &mut Replayed, policy: &Arc<LimitPolicy>, record: Record) -> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::domain::ids::{LinkId, PersonId};
+    use crate::domain::limits::Limits;
+    use crate::domain::people::{Decided, Letter, PasswordHash, Registration};
+    use crate::journal::JournalOptions;
+    use crate::ledger::memory::MemoryLedger;
+    use crate::system::{ChangeError, Core, fresh};
+
+    async fn open(ledger: &Arc<dyn Ledger>) -> Arc<Core> {
+        let many = NonZeroU32::new(600).unwrap();
+        let limits = Limits { requests_per_minute: many, concurrent_streams: many };
+        let policy = LimitPolicy { default: limits, tiers: Vec::new() };
+        Core::open(ledger.clone(), policy, JournalOptions::default(), Clock::system()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_office_is_the_same_after_a_restart() {
+        let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new());
+        let core = open(&ledger).await;
+        let registered: Result<(PersonId, Fact), ChangeError> = core
+            .decide(|office, now| {
+                let (person, link): (_, LinkId) = (fresh::person_id(now), fresh::link_id(now));
+                let registration = Registration {
+                    email: "ann@example.com".parse().unwrap(),
+                    password: PasswordHash("hash".to_owned()),
+                    person,
+                    link,
+                    workspace: fresh::workspace_id(now),
+                    workspace_name: "Own".to_owned(),
+                };
+                let Decided { mut facts, letters } = office.people.register(registration, now);
+                // Written below: a workspace that opens here would start an actor, which needs threads of its own.
+                let created = facts.iter().position(|fact| matches!(fact, Fact::WorkspaceCreated(_))).unwrap();
+                let created = facts.remove(created);
+                assert!(matches!(&letters[..], [Letter::Verify { .. }]));
+                Ok(((person, created), facts))
+            })
+            .await;
+        let (person, created) = registered.unwrap();
+        let mut before = core.office(|office| office.people.clone());
+        assert!(before.person(person).is_some());
+        let Fact::WorkspaceCreated(opened) = &created else { panic!("another fact") };
+        before.note_workspace(opened);
+        assert_eq!(before.workspace_name(opened.workspace), "Own");
+        core.write(vec![created]).await.unwrap();
+        core.journal.clone().shutdown().await.unwrap();
+        let again = open(&ledger).await;
+        assert_eq!(again.office(|office| office.people.clone()), before);
+    }
+}

@@ -38,7 +38,7 @@ struct InvitationRow {
 
 #[derive(Template)]
 #[template(path = "accounts/members.html")]
-struct Members {
+struct MembersPage {
     shell: Shell,
     may: bool,
     members: Vec<MemberRow>,
@@ -86,7 +86,7 @@ fn show(
         role: waiting.role,
         expires: format::moment(waiting.expires_at),
     });
-    let page = Members {
+    let page = MembersPage {
         shell: Shell { flash, ..shell_of(&gateway.core, signed_in, Tab::Members) },
         may: signed_in.role.may_members(),
         members: members.collect(),

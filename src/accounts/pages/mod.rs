@@ -17,7 +17,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use lmhaven_actors::domain::fact::{AuditRow, WorkspaceChanged};
+use lmhaven_actors::domain::fact::{AuditRow, Override, WorkspaceChanged};
 use lmhaven_actors::domain::ids::PersonId;
 use lmhaven_actors::domain::people::{LinkRefusal, PasswordHash};
 use lmhaven_actors::system::{ChangeError, fresh};
@@ -213,8 +213,8 @@ async fn settle_verified(gateway: &Gateway, person: PersonId) {
         let change = WorkspaceChanged {
             workspace: id,
             at,
-            requests_per_minute: Default::default(),
-            concurrent_streams: Default::default(),
+            requests_per_minute: Override::Unchanged,
+            concurrent_streams: Override::Unchanged,
             features: None,
             suspended: None,
             email_verified: Some(true),

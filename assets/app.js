@@ -74,7 +74,8 @@ async function* events(response) {
 async function showCost(id) {
   for (let asked = 0; asked < 10; asked += 1) {
     const answer = await fetch(`${playground.action}/cost?id=${encodeURIComponent(id)}`);
-    if (answer.ok) return `Cost: $${(await answer.json()).cost_usd}`;
+    const { cost_usd: cost } = answer.ok ? await answer.json() : {};
+    if (cost) return `Cost: $${cost}`;
     await new Promise((later) => { setTimeout(later, 300); });
   }
   return "The cost will be in the request log.";

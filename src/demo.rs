@@ -7,15 +7,23 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
+use lmhaven_actors::domain::people::Email;
 use lmhaven_actors::domain::secret::KEY_PREFIX;
 use lmhaven_simulator::Simulator;
+use lmhaven_simulator::stripe::FakeStripe;
 use serde_json::{Value, json};
 
+use crate::accounts::{self, MakeError};
 use crate::cli::args::DemoArgs;
 use crate::cli::output;
 use crate::config::{Config, ConfigErrors, FixedEnvironment};
 use crate::server::{Server, StartError};
 
+/// Who owns the workspace, and signs in.
+const OWNER: &str = "owner@demo.localhost";
+/// Keys of the fake of Stripe: no real ones.
+const STRIPE_KEY: &str = "sk_test_demo";
+const STRIPE_SECRET: &str = "whsec_demo";
 /// What the demonstration asks.
 const QUESTION: &str = "In two sentences: what does a prepaid gateway do for me?";
 /// Which model answers.
@@ -45,6 +53,9 @@ pub enum DemoError {
     /// The gateway answered with an error, or not as documented.
     #[error("the gateway answered {0}")]
     Answer(String),
+    /// The owner.
+    #[error(transparent)]
+    Owner(#[from] MakeError),
     /// The last records did not reach the disk.
     #[error(transparent)]
     Lost(#[from] lmhaven_actors::journal::JournalLost),
@@ -66,11 +77,13 @@ pub async fn run(args: &DemoArgs) -> Result<(), DemoError> {
         Some(folder) => (folder.clone(), false),
         None => (temporary_folder(), true),
     };
+    let stripe = FakeStripe::start(loopback(0), STRIPE_KEY, STRIPE_SECRET).await?;
     let secret = lmhaven_actors::system::fresh::secret();
     let admin_token = secret.expose().replace(KEY_PREFIX, "admin-");
-    let text = configuration(args.port, &simulator.url(), &folder, &admin_token);
+    let text = configuration(args.port, &simulator.url(), &stripe.url(), &folder, &admin_token);
     let config = Config::parse(Some(("demo", &text)), &FixedEnvironment::default()).map_err(DemoError::Config)?;
     let server = Server::start(config).await?;
+    stripe.desk().send_webhooks_to(&format!("http://{}/webhooks/stripe", server.public_address));
     let demonstration = Demonstration {
         base: format!("http://{}", server.public_address),
         admin: format!("http://{}/admin/v1", server.admin_address),
@@ -78,13 +91,18 @@ pub async fn run(args: &DemoArgs) -> Result<(), DemoError> {
         client: reqwest::Client::builder().no_proxy().build()?,
     };
     let key = demonstration.prepare().await?;
+    let password = lmhaven_actors::system::fresh::secret().expose().replace(KEY_PREFIX, "");
+    let gateway = &server.gateway;
+    let owner: Email = OWNER.parse().map_err(|_| DemoError::Answer("an address that is none".to_owned()))?;
+    accounts::make_confirmed(&gateway.core, &gateway.accounts, owner, password.clone()).await?;
     output::print_result(&demonstration.converse(&key).await?);
     output::print_result(&demonstration.draw(&key).await?);
     output::print_result(&demonstration.speak(&key, &folder.join(SENTENCE_FILE)).await?);
-    output::print_result(&demonstration.how_to_go_on(&key, &folder));
+    output::print_result(&demonstration.how_to_go_on(&key, &password, &folder));
     signals.received().await;
     server.stop().await?;
     simulator.stop().await;
+    stripe.stop().await;
     if temporary {
         let _ = std::fs::remove_dir_all(&folder);
     }
@@ -101,7 +119,7 @@ struct Demonstration {
 impl Demonstration {
     /// A verified owner, a workspace with $25.00 and a key.
     async fn prepare(&self) -> Result<String, DemoError> {
-        let workspace = json!({ "name": "Demo", "owner_email": "owner@demo.localhost", "email_verified": true });
+        let workspace = json!({ "name": "Demo", "owner_email": OWNER, "email_verified": true });
         let workspace = self.post("/workspaces", &workspace).await?;
         let id = text(&workspace, "id")?;
         let stamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -190,7 +208,7 @@ impl Demonstration {
         text(&balance.json().await?, "balance_usd")
     }
 
-    fn how_to_go_on(&self, key: &str, folder: &Path) -> String {
+    fn how_to_go_on(&self, key: &str, password: &str, folder: &Path) -> String {
         let Self { base, admin, admin_token, .. } = self;
         let mut out = String::new();
         let _ = write!(
@@ -198,6 +216,9 @@ impl Demonstration {
             "base URL (OpenAI SDKs)     {base}/v1
 base URL (Anthropic SDKs)  {base}
 key                        {key}
+dashboard                  {base}/app/sign-in
+sign in as                 {OWNER}
+password                   {password}
 admin API                  {admin}
 admin token                {admin_token}
 data                       {}
@@ -215,7 +236,7 @@ from anthropic import Anthropic
 client = Anthropic(base_url=\"{base}\", api_key=\"{key}\")
 print(client.messages.create(model=\"claude-sonnet-4-6\", max_tokens=200, messages=[{{\"role\": \"user\", \"content\": \"Hello\"}}]).content[0].text)
 
-The answers come from a simulator of the providers. Ctrl-C ends it.
+The answers come from a simulator of the providers, and cards are paid at one of Stripe. Ctrl-C ends it.
 ",
             folder.display(),
         );
@@ -257,7 +278,7 @@ fn temporary_folder() -> PathBuf {
 }
 
 /// The configuration of the demonstration: every provider is the simulator.
-fn configuration(port: u16, simulator: &str, folder: &Path, admin_token: &str) -> String {
+fn configuration(port: u16, simulator: &str, stripe: &str, folder: &Path, admin_token: &str) -> String {
     let folder = toml::Value::String(folder.display().to_string());
     let provider = |kind: &str| {
         format!(
@@ -276,6 +297,11 @@ drain_timeout = "10s"
 admin_token = "{admin_token}"
 [store]
 path = {folder}
+[payments]
+stripe_secret_key = "{STRIPE_KEY}"
+stripe_webhook_secrets = ["{STRIPE_SECRET}"]
+stripe_base_url = "{stripe}"
+livemode = false
 {providers}"#
     )
 }

@@ -16,9 +16,10 @@ pub mod token;
 
 use std::sync::Arc;
 
-use lmhaven_actors::domain::people::{Decided, People};
+use lmhaven_actors::domain::fact::Fact;
+use lmhaven_actors::domain::people::{Decided, Email, People, PeopleFact};
 use lmhaven_actors::domain::time::UnixMillis;
-use lmhaven_actors::system::{ChangeError, Core};
+use lmhaven_actors::system::{ChangeError, Core, fresh};
 
 use crate::config::Config;
 
@@ -55,6 +56,43 @@ impl Accounts {
             origin: csrf::OwnOrigin::of(public_url),
         })
     }
+}
+
+/// Makes a person whose address needs no confirming, or gives the one of that address this password: for whoever runs the
+/// gateway.
+///
+/// # Errors
+/// The store does not take it, or too many passwords are being hashed.
+pub async fn make_confirmed(
+    core: &Arc<Core>,
+    accounts: &Accounts,
+    email: Email,
+    password: String,
+) -> Result<(), MakeError> {
+    let password = accounts.passwords.hash(password).await?;
+    core.decide(|office, at| {
+        let known = office.people.by_email(&email).map(|known| known.id);
+        let person = known.unwrap_or_else(|| fresh::person_id(at));
+        let first = if known.is_some() {
+            PeopleFact::PasswordChanged { person, at, password }
+        } else {
+            PeopleFact::Registered { person, at, email, password }
+        };
+        let facts = [first, PeopleFact::Verified { person, at }];
+        Ok(((), facts.into_iter().map(Fact::People).collect()))
+    })
+    .await
+}
+
+/// A person could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MakeError {
+    /// Too many passwords at once.
+    #[error("too many passwords are being hashed")]
+    Busy(#[from] password::Busy),
+    /// The store.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
 }
 
 /// Has people decide, notes what happened and queues the mails of it, in one batch.

@@ -44,7 +44,7 @@ pub use images::{ImagePlace, Images, LinkKey, S3, S3Credentials};
 pub use limits::{Edge, Limits};
 pub use mail::{Mail, MailTransport};
 pub use models::{Modality, Model};
-pub use payments::Payments;
+pub use payments::{Payments, STRIPE_API};
 pub use providers::{Provider, ProviderId, ProviderKind};
 pub use secret::{HIDDEN, Secret};
 pub use server::Server;

@@ -36,6 +36,8 @@ struct RawPayments {
     livemode: Option<Value>,
 }
 
+/// Where the real payment provider is.
+pub const STRIPE_API: &str = "https://api.stripe.com";
 const SECTION: &str = "payments";
 /// Stripe takes no payment below half a dollar, and none of more than eight digits of cents.
 const LEAST: NanoUsd = NanoUsd::from_nano(500_000_000);

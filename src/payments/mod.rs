@@ -5,7 +5,7 @@
 //! `Core::tell_payment` carries each out once. `auto.rs` watches balances for auto top-up. Nothing here decides about money.
 
 pub mod auto;
-mod objects;
+pub mod objects;
 pub mod reconcile;
 mod signature;
 mod stripe;
@@ -134,6 +134,13 @@ impl Payments {
     /// Whether customers can pay by card.
     pub const fn configured(&self) -> bool {
         self.stripe.is_some()
+    }
+
+    /// Where checkout pages are: forms that lead there are sent on to this origin.
+    pub fn checkout_origin(&self) -> &str {
+        let base = self.config.stripe_base_url.as_str();
+        // The real host sends to another; a stand-in serves its own pages.
+        if base == config::STRIPE_API { "https://checkout.stripe.com" } else { base }
     }
 
     /// The smallest and the largest payment.

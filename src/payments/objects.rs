@@ -21,24 +21,26 @@ pub(super) enum Said {
     Wrong(&'static str),
 }
 
+/// The webhooks that mean something here.
+pub const KINDS: [&str; 14] = [
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.canceled",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.refund.updated",
+    "charge.dispute.created",
+    "charge.dispute.closed",
+    "charge.dispute.updated",
+];
+
 /// The kinds of webhooks that mean something here, for the label of a metric; the others are `other`.
 pub(super) fn kind_of(event: &Value) -> &'static str {
-    const KINDS: [&str; 14] = [
-        "checkout.session.completed",
-        "checkout.session.async_payment_succeeded",
-        "checkout.session.async_payment_failed",
-        "checkout.session.expired",
-        "payment_intent.succeeded",
-        "payment_intent.payment_failed",
-        "payment_intent.canceled",
-        "refund.created",
-        "refund.updated",
-        "refund.failed",
-        "charge.refund.updated",
-        "charge.dispute.created",
-        "charge.dispute.closed",
-        "charge.dispute.updated",
-    ];
     let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
     KINDS.into_iter().find(|known| *known == kind).unwrap_or("other")
 }

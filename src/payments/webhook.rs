@@ -10,6 +10,8 @@ use crate::error::{ApiError, Code};
 
 /// Stripe's events are a few KiB.
 const BYTES_MAX: usize = 256 << 10;
+/// What becomes of a webhook, for metrics.
+pub const OUTCOMES: [&str; 7] = ["applied", "parked", "repeated", "waiting", "ignored", "refused", "failed"];
 const WITHIN: std::time::Duration = std::time::Duration::from_secs(20);
 
 impl Payments {

@@ -100,6 +100,9 @@ fn dashboard(routes: &mut ServiceConfig) {
     get(routes, "/billing", app::billing);
     get(routes, "/billing.csv", app::billing_csv);
     get(routes, "/billing/receipts/{number}", app::receipt);
+    post(routes, "/billing/top-up", app::top_up);
+    get(routes, "/billing/paid", app::paid);
+    get(routes, "/billing/paid.json", app::paid_json);
     get(routes, "/limits", app::limits);
     get(routes, "/models", app::models);
     get(routes, "/playground", app::playground);

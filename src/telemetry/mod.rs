@@ -16,6 +16,9 @@ use std::time::Duration;
 use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::payments::objects::KINDS;
+use crate::payments::webhook::OUTCOMES;
+
 pub use money::{credited, refunded, topped_up};
 pub use names::{
     ATTEMPT_OUTCOMES, COOLDOWN_REASONS, Kind, MAIL_OUTCOMES, METRICS, Metric, NONE, OTHER, REJECTION_REASONS,
@@ -79,6 +82,11 @@ pub fn install_metrics() -> Result<PrometheusHandle, MetricsError> {
     for kind in lmhaven_actors::domain::mail::KINDS {
         for outcome in MAIL_OUTCOMES {
             metrics::counter!("lmhaven_emails_total", "kind" => kind, "outcome" => outcome).absolute(0);
+        }
+    }
+    for kind in KINDS.into_iter().chain(["other", "unsigned"]) {
+        for outcome in OUTCOMES {
+            metrics::counter!("lmhaven_payment_webhooks_total", "kind" => kind, "outcome" => outcome).absolute(0);
         }
     }
     money::start();

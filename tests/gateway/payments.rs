@@ -4,6 +4,7 @@ use lmhaven::payments::{Order, PaymentError};
 use lmhaven_actors::clock::Clock;
 use lmhaven_actors::domain::fact::AuditRow;
 use lmhaven_actors::domain::payment::AutoTopUpRule;
+use lmhaven_actors::domain::people::Role;
 use lmhaven_simulator::stripe::{Desk, FakeStripe};
 use serde_json::json;
 
@@ -89,6 +90,37 @@ async fn the_same_payment_many_times_at_once_and_out_of_order_credits_once() {
     let topups = haven.entries(&workspace, "topup").await;
     assert_eq!(topups.len(), 1, "{topups:?}");
     assert_eq!(available(&haven, &workspace).await, "20.000000000");
+    end(haven, fake).await;
+}
+
+#[actix_web::test]
+async fn who_is_in_charge_of_money_tops_up_on_the_billing_page_and_nobody_else() {
+    let (haven, fake, desk) = start().await;
+    let workspace = haven.workspace("0").await;
+    let finance = haven.stage(&workspace.id, Role::Finance).await;
+    assert!(finance.get("/app/billing").await.text.contains("Pay by card"));
+    let refused = finance.submit("/app/billing/top-up", &[("amount", "25.00"), ("custom", "1.00")]).await;
+    assert_eq!(refused.status, 400, "{}", refused.text);
+    assert!(refused.text.contains("pay from 5.00 to 5000.00"), "{}", refused.text);
+    let developer = haven.stage(&workspace.id, Role::Developer).await;
+    assert!(!developer.get("/app/billing").await.text.contains("Pay by card"));
+    assert_eq!(developer.submit("/app/billing/top-up", &[("amount", "25.00")]).await.status, 403);
+
+    let sent_on = finance.submit("/app/billing/top-up", &[("amount", "25.00")]).await;
+    assert_eq!(sent_on.status, 303, "{}", sent_on.text);
+    let url = sent_on.header("location").to_owned();
+    assert!(url.starts_with(&fake.url()), "{url}");
+    let session = url.rsplit('/').next().unwrap();
+    let checkout = desk.state()["sessions"][session]["client_reference_id"].as_str().unwrap().to_owned();
+    let back = format!("/app/billing/paid?checkout={checkout}");
+    assert!(finance.get(&back).await.text.contains("Waiting for the payment of $25.00"));
+    let elsewhere = haven.workspace("0").await;
+    let stranger = haven.stage(&elsewhere.id, Role::Owner).await;
+    assert_eq!(stranger.get(&back).await.status, 404, "another workspace's checkout");
+
+    assert!(desk.pay(session).await.iter().all(|status| *status == 200));
+    assert!(finance.get(&back).await.text.contains("$25.00 is on your balance"));
+    assert_eq!(available(&haven, &workspace).await, "25.000000000");
     end(haven, fake).await;
 }
 

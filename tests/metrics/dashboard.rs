@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::files;
 
-const ROWS: [&str; 6] = ["Traffic", "Latency", "Providers", "Money", "Limits", "Runtime"];
+const ROWS: [&str; 7] = ["Traffic", "Latency", "Providers", "Money", "Limits", "Runtime", "Accounts and payments"];
 
 #[test]
 fn a_dashboard_is_fixed_and_refreshes_itself() {

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lmhaven::telemetry::{ATTEMPT_OUTCOMES, COOLDOWN_REASONS, Kind, METRICS, NONE, OTHER, REJECTION_REASONS};
+use lmhaven::payments::objects::KINDS;
+use lmhaven::payments::webhook::OUTCOMES;
+use lmhaven::telemetry::{
+    ATTEMPT_OUTCOMES, COOLDOWN_REASONS, Kind, MAIL_OUTCOMES, METRICS, NONE, OTHER, REJECTION_REASONS,
+};
 
 /// One sample.
 #[derive(Debug)]
@@ -63,6 +67,8 @@ fn is_known(metric: &str, label: &str, value: &str, models: &[&str], providers: 
         "route" => {
             ["/v1/chat/completions", "/v1/messages", "/v1/images/generations", "/v1/audio/speech"].contains(&value)
         }
+        "outcome" if metric == "lmhaven_emails_total" => MAIL_OUTCOMES.contains(&value),
+        "outcome" if metric == "lmhaven_payment_webhooks_total" => OUTCOMES.contains(&value),
         "outcome" => ATTEMPT_OUTCOMES.contains(&value),
         "reason" if metric == "lmhaven_rejections_total" => REJECTION_REASONS.contains(&value),
         "reason" => COOLDOWN_REASONS.contains(&value),
@@ -72,6 +78,10 @@ fn is_known(metric: &str, label: &str, value: &str, models: &[&str], providers: 
         "state" => ["healthy", "cooling", "open", "disabled"].contains(&value),
         "kind" if metric == "lmhaven_store_errors_total" => {
             ["unavailable", "unknown", "fatal", "fenced", "duplicate"].contains(&value)
+        }
+        "kind" if metric == "lmhaven_emails_total" => lmhaven_actors::domain::mail::KINDS.contains(&value),
+        "kind" if metric == "lmhaven_payment_webhooks_total" => {
+            KINDS.contains(&value) || ["other", "unsigned"].contains(&value)
         }
         "kind" => value == "workspace",
         "gen_ai_operation_name" => ["chat", "image_generation", "speech"].contains(&value),

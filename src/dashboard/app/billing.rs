@@ -24,6 +24,10 @@ const PAGE: usize = 40;
 struct Billing {
     shell: Shell,
     may: May,
+    /// What can be paid by card; empty where it cannot.
+    amounts: Vec<String>,
+    bounds: String,
+    refused: String,
     balance: String,
     available: String,
     reserved: String,
@@ -130,8 +134,24 @@ impl EventRow {
     }
 }
 
+/// Amounts that are offered, where they are within the bounds.
+const AMOUNTS: [i64; 4] = [10, 25, 100, 500];
+
 /// The page.
 pub(super) fn billing(worker: &Worker, visit: &Visit, fields: &Fields) -> HttpResponse {
+    show(worker, visit, fields, StatusCode::OK, String::new())
+}
+
+/// The page after a payment that could not begin.
+pub(super) fn refused(worker: &Worker, visit: &Visit, words: &str) -> HttpResponse {
+    show(worker, visit, &Fields::default(), StatusCode::BAD_REQUEST, words.to_owned())
+}
+
+fn show(worker: &Worker, visit: &Visit, fields: &Fields, status: StatusCode, refused: String) -> HttpResponse {
+    let payments = &worker.gateway.payments;
+    let (min, max) = payments.bounds();
+    let offered = AMOUNTS.into_iter().map(|dollars| NanoUsd::from_nano(dollars * 1_000_000_000));
+    let offered = offered.filter(|amount| payments.configured() && (min..=max).contains(amount));
     let all = read(&worker.gateway.core, visit);
     let skipped: usize = fields.get("skip").and_then(|text| text.parse().ok()).unwrap_or(0);
     let events: Vec<_> = all.iter().skip(skipped).take(PAGE).map(EventRow::of).collect();
@@ -140,6 +160,9 @@ pub(super) fn billing(worker: &Worker, visit: &Visit, fields: &Fields) -> HttpRe
     let page = Billing {
         shell: visit.shell(Tab::Billing),
         may: visit.may,
+        amounts: offered.map(|amount| amount.to_string()).collect(),
+        bounds: format!("{} to {}", format::usd(min), format::usd(max)),
+        refused,
         balance: format::usd(standing.balance()),
         available: format::usd(standing.available),
         reserved: format::usd(standing.held),
@@ -148,7 +171,7 @@ pub(super) fn billing(worker: &Worker, visit: &Visit, fields: &Fields) -> HttpRe
         older: (shown < all.len()).then(|| format!("/app/billing?skip={shown}")),
         newest: skipped > 0,
     };
-    page::private(StatusCode::OK, &page)
+    page::private_with_forms_to(status, &page, payments.checkout_origin())
 }
 
 /// The whole history as CSV.

@@ -14,11 +14,12 @@ mod playground;
 mod requests;
 mod serve;
 mod settings;
+mod topup;
 mod usage;
 mod visit;
 
 pub use serve::{
-    ask_playground, billing, billing_csv, create_key, keys, limits, models, overview, playground, playground_cost,
-    receipt, requests, requests_csv, revoke_key, settings, usage, usage_csv,
+    ask_playground, billing, billing_csv, create_key, keys, limits, models, overview, paid, paid_json, playground,
+    playground_cost, receipt, requests, requests_csv, revoke_key, settings, top_up, usage, usage_csv,
 };
 pub use visit::{May, Trouble, Visit, shell_of};

@@ -149,15 +149,16 @@ async fn key(worker: &Worker, visit: &Visit) -> Result<Arc<KeyEntry>, Trouble> {
     core.keyring.find(&digest).ok_or(Trouble::Unavailable)
 }
 
-/// What a try cost, once it is settled; 404 until then.
+/// What a try cost; `null` until it is settled.
 ///
 /// # Errors
 /// [`Trouble`].
 pub(super) async fn cost(worker: &Worker, visit: Visit, id: Option<&str>) -> Result<HttpResponse, Trouble> {
     let core = &worker.gateway.core;
     let id: RequestId = id.and_then(|id| id.parse().ok()).ok_or(Trouble::Missing)?;
-    let row = log::find(core, visit.workspace.id(), id, visit.known(core)).await?.ok_or(Trouble::Missing)?;
-    let mut response = HttpResponse::Ok().json(json!({ "cost_usd": row.charge.to_string(), "used": row.used }));
+    let row = log::find(core, visit.workspace.id(), id, visit.known(core)).await?;
+    let (cost, used) = row.map(|row| (row.charge.to_string(), row.used)).unzip();
+    let mut response = HttpResponse::Ok().json(json!({ "cost_usd": cost, "used": used }));
     page::protect(&mut response, "");
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)

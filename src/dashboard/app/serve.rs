@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::{Trouble, Visit};
 use super::{billing as billing_page, keys as keys_page, limits as limits_page, models as models_page};
 use super::{overview as overview_page, playground as playground_page, requests as requests_page};
-use super::{settings as settings_page, usage as usage_page};
+use super::{settings as settings_page, topup as topup_page, usage as usage_page};
 use crate::dashboard::query::Fields;
 use crate::extract::session::SignedIn;
 use crate::relay::Worker;
@@ -71,6 +71,10 @@ pages! {
     billing = |worker, visit, fields| Ok(billing_page::billing(worker, &visit, fields));
     /// `GET /app/billing.csv`.
     billing_csv = |worker, visit, _| Ok(billing_page::billing_csv(worker, &visit));
+    /// `GET /app/billing/paid?checkout=chk_…`.
+    paid = |worker, visit, fields| topup_page::paid(worker, visit, fields).await;
+    /// `GET /app/billing/paid.json?checkout=chk_…`.
+    paid_json = |worker, visit, fields| topup_page::paid_json(worker, visit, fields).await;
     /// `GET /app/limits`.
     limits = |worker, visit, _| Ok(limits_page::limits(worker, &visit));
     /// `GET /app/models`.
@@ -91,6 +95,12 @@ pub async fn receipt(
     number: web::Path<String>,
 ) -> HttpResponse {
     show(worker, who, request, async |worker, visit, _| billing_page::receipt(worker, visit, &number).await).await
+}
+
+/// `POST /app/billing/top-up`.
+pub async fn top_up(worker: WorkerData, who: SignedIn, form: Bytes) -> HttpResponse {
+    let fields = Fields::of_form(&form);
+    obey(worker, who, async |worker, visit| topup_page::begin(worker, visit, &fields).await).await
 }
 
 /// `POST /app/keys`.

@@ -19,7 +19,7 @@ async fn public_pages() {
     haven.finish().await;
 }
 
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 11] = [
     ("/app", "overview"),
     ("/app/keys", "keys"),
     ("/app/usage", "usage"),
@@ -29,6 +29,8 @@ const PAGES: [(&str, &str); 9] = [
     ("/app/models", "models"),
     ("/app/playground", "playground"),
     ("/app/settings", "settings"),
+    ("/app/members", "members"),
+    ("/app/account", "account"),
 ];
 
 #[actix_web::test]

@@ -84,7 +84,7 @@ pages! {
     /// `GET /app/playground/cost?id=req_…`.
     playground_cost = |worker, visit, fields| playground_page::cost(worker, visit, fields.get("id")).await;
     /// `GET /app/settings`.
-    settings = |_worker, visit, _| Ok(settings_page::settings(&visit));
+    settings = |worker, visit, fields| Ok(settings_page::settings(worker, &visit, fields));
 }
 
 /// `GET /app/billing/receipts/{number}`.
@@ -101,6 +101,12 @@ pub async fn receipt(
 pub async fn top_up(worker: WorkerData, who: SignedIn, form: Bytes) -> HttpResponse {
     let fields = Fields::of_form(&form);
     obey(worker, who, async |worker, visit| topup_page::begin(worker, visit, &fields).await).await
+}
+
+/// `POST /app/settings/low-balance`.
+pub async fn set_notice_line(worker: WorkerData, who: SignedIn, form: Bytes) -> HttpResponse {
+    let fields = Fields::of_form(&form);
+    obey(worker, who, async |worker, visit| settings_page::set_notice_line(worker, visit, &fields).await).await
 }
 
 /// `POST /app/keys`.

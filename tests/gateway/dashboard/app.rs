@@ -244,3 +244,26 @@ async fn the_playground_pays_like_any_request_and_ends_with_its_key() {
     assert_eq!(Reply::to(stage.playground("music", &ask)).await.status, 404);
     haven.finish().await;
 }
+
+#[actix_web::test]
+async fn the_line_of_the_low_balance_is_set_by_whoever_is_in_charge_of_money() {
+    let haven = Haven::start().await;
+    let workspace = haven.workspace("5.00").await;
+    let id = workspace.id.parse().unwrap();
+    let line = || haven.server.gateway.core.office(|office| office.notices.line(id).map(|line| line.to_string()));
+    assert_eq!(line().as_deref(), Some("5.00"), "until somebody says otherwise");
+    let owner = haven.stage(&workspace.id, Role::Owner).await;
+    for (given, set) in [("12.50", Some("12.50")), ("", None), (" $3 ", Some("3.00"))] {
+        let saved = owner.submit("/app/settings/low-balance", &[("line", given)]).await;
+        assert_eq!((saved.status, saved.header("location")), (303, "/app/settings?saved=1"), "{given}");
+        assert_eq!(line().as_deref(), set, "{given}");
+    }
+    for wrong in ["-1", "much", "100000.01"] {
+        assert_eq!(owner.submit("/app/settings/low-balance", &[("line", wrong)]).await.status, 400, "{wrong}");
+    }
+    let viewer = haven.stage(&workspace.id, Role::Viewer).await;
+    assert!(!viewer.get("/app/settings").await.text.contains("<form method=\"post\" action=\"/app/settings"));
+    assert_eq!(viewer.submit("/app/settings/low-balance", &[("line", "1")]).await.status, 403);
+    assert_eq!(line().as_deref(), Some("3.00"));
+    haven.finish().await;
+}

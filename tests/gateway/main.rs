@@ -17,6 +17,7 @@
 mod harness;
 
 mod admin;
+mod canaries;
 mod dialects;
 mod faults;
 mod files;

@@ -157,6 +157,7 @@ impl<'a> Attempts<'a> {
         let millis = exchange.header("retry-after-ms").filter(|_| route.upstream == Dialect::Openai);
         let millis = millis.map(|millis| format!("{millis}ms"));
         let (_, retry_after, body) = read_fault(&mut exchange).await;
+        let body = exchange.guard.without_key(body);
         let retry_after = millis.or(retry_after);
         let mut fault = dialects::fault(route.upstream, status, retry_after.as_deref(), &body);
         let wait = exchange.header("retry-after").and_then(|seconds| seconds.trim().parse::<u64>().ok());
@@ -166,7 +167,8 @@ impl<'a> Attempts<'a> {
         }
         let others = route.provider.pool().has_other(exchange.guard.account());
         report(&fault, &exchange.guard, others, status);
-        tracing::warn!(provider = %spec.id, status, ?fault, "the provider answered with an error");
+        // Not the provider's own words: they may repeat the request.
+        tracing::warn!(provider = %spec.id, status, %fault, "the provider answered with an error");
         let retryable = match &fault {
             UpstreamFault::RateLimited { .. } => others || self.has_provider_after(route),
             // A quota that is used up is a 429 too; any other 4xx is not asked twice (promise 6).

@@ -18,6 +18,7 @@ mod harness;
 
 mod accounts;
 mod admin;
+mod canaries;
 mod dashboard;
 mod dialects;
 mod faults;

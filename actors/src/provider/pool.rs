@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use reqwest::Url;
 use reqwest::header::{self, HeaderName, HeaderValue};
@@ -317,6 +318,26 @@ impl PoolGuard {
             KeyHeader::XiApiKey => (HeaderName::from_static("xi-api-key"), &account.key),
         };
         Some((name, value.clone()?))
+    }
+
+    /// A provider's error with the account's key taken out, should it repeat it: it may be shown to the caller.
+    pub fn without_key(&self, body: Bytes) -> Bytes {
+        let key = self.pool.accounts.get(self.n).and_then(|account| account.key.as_ref()).map(HeaderValue::as_bytes);
+        let Some(key) = key.filter(|key| !key.is_empty()) else { return body };
+        let mut rest = &body[..];
+        let mut kept = Vec::new();
+        while let Some((before, after)) = memchr::memmem::find(rest, key)
+            .and_then(|at| Some((rest.get(..at)?, rest.get(at.checked_add(key.len())?..)?)))
+        {
+            kept.extend_from_slice(before);
+            kept.extend_from_slice(b"[key]");
+            rest = after;
+        }
+        if kept.is_empty() && rest.len() == body.len() {
+            return body;
+        }
+        kept.extend_from_slice(rest);
+        kept.into()
     }
 
     /// Notes how the attempt went. To be called once per attempt; a caller who left says nothing.

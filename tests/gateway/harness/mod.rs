@@ -21,6 +21,7 @@ use lmhaven_simulator::{Control, Options, Simulator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub(crate) use audit::copy_folder;
 pub(crate) use calls::{Reply, ask};
 pub(crate) use money::{Balance, charge_of, charges_of, nano, usd};
 pub(crate) use sse::{Event, Sse};

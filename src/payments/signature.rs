@@ -82,7 +82,7 @@ mod tests {
 
     use super::*;
 
-    /// One row of the table that Stripe's own library is held against too, in `tests/sdk/python`.
+    /// One row of the table that Stripe's own library is held against too, in `tests/sdk/python/test_stripe_signatures.py`.
     #[derive(Deserialize)]
     struct Row {
         name: String,

@@ -13,11 +13,12 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HOME = ROOT / "target" / "sdk"
 PYTEST = "pytest==9.2.0"
+STRIPE = "stripe==16.1.0"
 
 PYTHON = {
-    "python-current": [PYTEST, "openai==3.54.0", "anthropic==2.12.0"],
-    "python-previous": [PYTEST, "openai==2.54.0", "anthropic==1.17.0"],
-    "python-oldest": [PYTEST, "openai==1.109.1", "anthropic==0.125.0"],
+    "python-current": [PYTEST, STRIPE, "openai==3.54.0", "anthropic==2.12.0"],
+    "python-previous": [PYTEST, STRIPE, "openai==2.54.0", "anthropic==1.17.0"],
+    "python-oldest": [PYTEST, STRIPE, "openai==1.109.1", "anthropic==0.125.0"],
 }
 NODE = {
     "node-current": ["openai@6.49.0", "@anthropic-ai/sdk@1.12.0"],

@@ -101,6 +101,14 @@ async fn a_larger_size_costs_its_own_tier_and_one_without_a_price_is_refused() {
     let reply = generate(&haven, &workspace, &body).await;
     assert_eq!(reply.refusal(), (400, "invalid_request"));
     assert_eq!(reply.body["error"]["param"], "size");
+    // What was asked for has a price, but a smaller image may come back, and that one has none.
+    let price = json!({ "reason": "no 2K", "models": [
+        { "id": "nano-banana-pro", "ratio": 38, "list_price": { "1K": "0.134", "4K": "0.24" } }
+    ] });
+    haven.admin_ok("POST", "/prices", &price).await;
+    let reply = generate(&haven, &workspace, &body).await;
+    assert_eq!(reply.refusal(), (400, "invalid_request"));
+    assert_eq!(haven.control.charges().len(), 1, "nobody was asked");
     haven.finish().await;
 }
 

@@ -103,6 +103,12 @@ impl Ladder {
         let fits = |(area_max, _): &&(u64, Tier)| pixels.area() <= *area_max;
         self.below.iter().find(fits).map_or(self.top, |(_, tier)| *tier)
     }
+
+    /// Its tiers up to this one, the smallest first: what may come back where this one was asked for.
+    pub fn up_to(self, tier: Tier) -> impl Iterator<Item = Tier> {
+        let all = self.below.iter().map(|(_, tier)| *tier).chain([self.top]);
+        all.filter(move |below| *below <= tier)
+    }
 }
 
 /// The size in the terms that a provider takes.
@@ -161,6 +167,12 @@ impl ImagePlan {
             remaining -= count;
         }
         Self { jobs, tier: job.tier }
+    }
+
+    /// Every tier that may be charged, and for how many images at most. All of them have to be sold.
+    pub fn chargeable(&self) -> (Vec<Tier>, u32) {
+        let tiers = self.jobs.first().map_or_else(Vec::new, |job| job.ladder.up_to(self.tier).collect());
+        (tiers, self.worst_case().1)
     }
 
     /// What the hold covers: so many images of this tier.

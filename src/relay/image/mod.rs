@@ -125,13 +125,12 @@ async fn admit(asking: Asked<'_>, payload: web::Payload) -> Result<(Admitted, Wa
     Ok((admitted, watched))
 }
 
-/// What every image of the dearest tier costs. A tier without a price is not sold.
+/// What the images cost at most. A tier without a price is not sold, and neither is a request that may come back in one.
 fn worst_case(plan: &ImagePlan, row: &PriceRow, model: &Model) -> Result<NanoUsd, ApiError> {
-    let (tier, count) = plan.worst_case();
-    row.charge(&usage_of([(tier, count)])).map_err(|error| match error {
+    let (tiers, count) = plan.chargeable();
+    row.image_hold(&tiers, count).map_err(|error| match error {
         PriceError::NoTier(tier) => {
-            let message =
-                format!("this model is not sold in the size {tier}; leave size out, or ask for a smaller one");
+            let message = format!("this model is not sold in the size {tier}, in which such an image may come back");
             ApiError::new(Code::InvalidRequest, message).at("size")
         }
         PriceError::OtherModality(_) | PriceError::Overflow => admission::unpriced(&error, model),

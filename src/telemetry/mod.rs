@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
 
 use crate::payments::objects::KINDS;
 use crate::payments::webhook::OUTCOMES;
@@ -94,10 +95,23 @@ pub fn install_metrics() -> Result<PrometheusHandle, MetricsError> {
     Ok(handle)
 }
 
+/// Where a library's lines quote what a caller sent: the HTTP parser those of a bad `Content-Length` or
+/// `Transfer-Encoding`.
+const QUOTES_HEADERS: &str = "actix_http::h1::decoder=info";
+
+/// What is logged, in the words of `RUST_LOG`, without the lines that would quote a header's value. What is no filter
+/// is `info`.
+pub fn log_filter(wanted: &str) -> EnvFilter {
+    let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new("info"));
+    match QUOTES_HEADERS.parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    }
+}
+
 /// Sends log lines to stderr: text on a terminal, JSON otherwise. `RUST_LOG` chooses what.
 pub fn install_logs() {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = log_filter(&std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "info".to_owned()));
     let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
     // A second call keeps the first one's choice.
     let _ = if std::io::stderr().is_terminal() { lines.try_init() } else { lines.json().try_init() };

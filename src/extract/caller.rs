@@ -9,6 +9,7 @@ use lmhaven_actors::domain::secret::{KEY_PREFIX, KeyDigest};
 use lmhaven_actors::keyring::KeyEntry;
 
 use crate::error::{ApiError, Code};
+use crate::extract::head;
 use crate::relay::Gateway;
 
 const X_API_KEY: header::HeaderName = header::HeaderName::from_static("x-api-key");
@@ -27,11 +28,12 @@ pub async fn enter(gateway: &Gateway, request: &HttpRequest) -> Result<Arc<KeyEn
 /// sends them elsewhere.
 ///
 /// # Errors
-/// 503 while draining; the 401s of the table; 403 for an address that the key does not allow; 429 for an address that failed too often.
+/// 503 while draining; 431 for a head beyond its bounds; the 401s of the table; 403 for an address that the key does not allow; 429 for an address that failed too often.
 pub fn authenticate(gateway: &Gateway, request: &HttpRequest) -> Result<Arc<KeyEntry>, ApiError> {
     if gateway.is_draining() {
         return Err(ApiError::draining());
     }
+    head::check(request)?;
     let address = address(gateway, request);
     if let Some(wait) = gateway.edge.must_wait(address) {
         let message = "too many failed authentications from this address";

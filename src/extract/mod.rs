@@ -3,3 +3,4 @@
 pub mod body;
 pub mod caller;
 pub mod session;
+pub mod head;

@@ -21,6 +21,7 @@ mod admin;
 mod canaries;
 mod dashboard;
 mod dialects;
+mod edge;
 mod faults;
 mod files;
 mod hangup;

@@ -2,5 +2,5 @@
 
 pub mod body;
 pub mod caller;
-pub mod session;
 pub mod head;
+pub mod session;

@@ -1,10 +1,11 @@
 //! Logs and metrics: how they are set up and written. Names and help texts stand in `names`, what a request
-//! counts in `requests`, money in `money`; gauges that are read now and then in the crate's `gauges`.
+//! counts in `requests`, money in `money`, counters of fractions in `fractions`; gauges that are read now and then in the crate's `gauges`.
 //!
 //! Labels come from closed sets: routes are templates, models are ids of the configured roster, the rest
 //! are enums. Never an id, a raw path, a model name from a request, or an error text. Log lines go to
 //! stderr and hold no header value, query string or body.
 
+mod fractions;
 mod money;
 mod names;
 pub mod passive;
@@ -141,7 +142,7 @@ pub fn start_series(gateway: &Gateway) {
 /// Everything as Prometheus text.
 pub fn render(handle: &PrometheusHandle) -> String {
     let mut text = handle.render();
-    money::render(&mut text);
+    fractions::render(&mut text);
     text
 }
 

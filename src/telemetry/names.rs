@@ -27,7 +27,7 @@ pub enum Kind {
 pub const METRICS: &[Metric] = &[
     counter(
         "lmhaven_requests_total",
-        "Chat requests that ended, by route, model, provider and code (ok or the error's code).",
+        "Requests of a model that ended, by route, model, provider and code (ok or the error's code).",
     ),
     histogram(
         "gen_ai_server_request_duration_seconds",
@@ -46,6 +46,9 @@ pub const METRICS: &[Metric] = &[
         "Time that the gateway itself takes: from a request's last byte to the answer (of a stream, to its first event), without what it waits for providers.",
     ),
     counter("lmhaven_tokens_total", "Tokens that were charged, by model, provider and type."),
+    counter("lmhaven_images_total", "Images that were charged, by model, provider and resolution tier."),
+    counter("lmhaven_audio_seconds_total", "Seconds of speech that were charged, by model and provider."),
+    counter("lmhaven_characters_total", "Characters that were charged as spoken, by model and provider."),
     counter("lmhaven_upstream_attempts_total", "Attempts at a provider, by outcome."),
     counter("lmhaven_rejections_total", "Requests that were refused before any provider was asked, by reason."),
     gauge("lmhaven_inflight_requests", "Admitted requests that run now."),

@@ -1,4 +1,4 @@
-//! What one chat request leaves in the metrics, from its last byte to its end.
+//! What one request leaves in the metrics, from its last byte to its end.
 //!
 //! `relay` calls these once each per request. Handles are kept per thread and found by address, so that
 //! counting costs no look-up by label and the clock is read only where a phase begins or ends.
@@ -9,11 +9,13 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use lmhaven_actors::chat::Dialect;
+use lmhaven_actors::domain::image_tier::ImageTier;
 use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::domain::usage::{Bucket, Usage};
 use metrics::{Counter, Gauge, Histogram};
 
-use super::money::{self, MoneyCounter};
+use super::fractions::{self, FractionCounter};
+use super::money;
 use super::names::{NONE, OTHER};
 use super::passive;
 use crate::config::{Modality, Model};
@@ -44,10 +46,15 @@ impl Timing {
 
     /// An attempt is sent. A failed attempt before it counts as waiting for a provider.
     pub fn asked(&self, provider: &Arc<str>) {
+        self.waits();
+        *self.provider.borrow_mut() = Some(provider.clone());
+    }
+
+    /// From here on the request waits for a provider, be it only for its turn at an account.
+    pub fn waits(&self) {
         if self.asked_at.get().is_none() {
             self.asked_at.set(Some(Instant::now()));
         }
-        *self.provider.borrow_mut() = Some(provider.clone());
     }
 
     /// The whole answer is here, or a stream's first event.
@@ -67,9 +74,9 @@ impl Timing {
 pub enum End<'a> {
     /// With a whole answer.
     Plain,
-    /// With the closing events of a stream of so many tokens.
+    /// With the last bytes of a stream.
     Streamed {
-        /// As charged.
+        /// As charged; 0 where no tokens are streamed.
         output_tokens: u64,
     },
     /// With an error, before or after its answer began.
@@ -111,9 +118,43 @@ struct Served {
 }
 
 struct Charged {
-    tokens: [Counter; Bucket::TOKENS.len()],
-    usd: MoneyCounter,
-    cost_usd: MoneyCounter,
+    quantities: Vec<(Bucket, Counter)>,
+    audio_seconds: Option<FractionCounter>,
+    usd: FractionCounter,
+    cost_usd: FractionCounter,
+}
+
+impl Charged {
+    /// Counters of what the model makes, and of no other thing: an image model has no tokens at 0.
+    fn new(model: &Model, provider: &Arc<str>) -> Self {
+        let (usd, cost_usd) = money::sold(&model.id, provider);
+        let (id, provider) = (&model.id, provider);
+        let mut audio_seconds = None;
+        let quantities = match model.modality {
+            Modality::Text => Bucket::TOKENS
+                .map(|bucket| {
+                    let counter = metrics::counter!("lmhaven_tokens_total", "model" => id.clone(),
+                        "provider" => provider.clone(), "type" => bucket.name());
+                    (bucket, counter)
+                })
+                .into(),
+            Modality::Image => ImageTier::ALL
+                .map(|tier| {
+                    let counter = metrics::counter!("lmhaven_images_total", "model" => id.clone(),
+                        "provider" => provider.clone(), "tier" => tier.name());
+                    (tier.bucket(), counter)
+                })
+                .into(),
+            Modality::Voice => {
+                let sold = (id.clone(), provider.clone());
+                audio_seconds = Some(fractions::counter("lmhaven_audio_seconds_total", Some(sold)));
+                let counter = metrics::counter!("lmhaven_characters_total", "model" => id.clone(),
+                    "provider" => provider.clone());
+                vec![(Bucket::Characters, counter)]
+            }
+        };
+        Self { quantities, audio_seconds, usd, cost_usd }
+    }
 }
 
 thread_local! {
@@ -157,15 +198,9 @@ impl Handles {
         self.served.entry(place).or_insert_with(|| Served::new(route, &model.id, provider.as_ref()))
     }
 
-    fn charged(&mut self, model: &Arc<str>, provider: &Arc<str>) -> &Charged {
-        self.charged.entry((model.as_ptr(), provider.as_ptr())).or_insert_with(|| {
-            let (usd, cost_usd) = money::sold(model, provider);
-            let tokens = Bucket::TOKENS.map(|bucket| {
-                metrics::counter!("lmhaven_tokens_total", "model" => model.clone(), "provider" => provider.clone(),
-                    "type" => bucket.name())
-            });
-            Charged { tokens, usd, cost_usd }
-        })
+    fn charged(&mut self, model: &Model, provider: &Arc<str>) -> &Charged {
+        let place = (model.id.as_ptr(), provider.as_ptr());
+        self.charged.entry(place).or_insert_with(|| Charged::new(model, provider))
     }
 
     fn streams(&mut self, provider: &Arc<str>) -> &Gauge {
@@ -227,7 +262,7 @@ fn time_per_token(timing: &Timing, now: Instant, output_tokens: u64) -> Option<f
     Some(now.duration_since(timing.heard_at.get()?).as_secs_f64() / others as f64)
 }
 
-/// Counts a chat request that was refused before its answer was asked for.
+/// Counts a request that was refused before its answer was asked for.
 pub fn request_refused(route: impl Into<Route>, model: Option<&Model>, error: &ApiError) {
     let route = route.into();
     // Refusals are rare or cheap to begin with, so they are looked up by label.
@@ -327,12 +362,15 @@ pub fn first_event_leaves(route: impl Into<Route>, model: &Arc<Model>, timing: &
 pub fn charged(model: &Arc<Model>, timing: &Timing, usage: &Usage, charged: NanoUsd, list_cost: NanoUsd) {
     HANDLES.with_borrow_mut(|handles| {
         let provider = timing.provider.borrow();
-        let handles = handles.charged(&model.id, provider.as_ref().unwrap_or(&NOBODY));
-        for (counter, bucket) in handles.tokens.iter().zip(Bucket::TOKENS) {
-            let quantity = usage.get(bucket);
+        let handles = handles.charged(model, provider.as_ref().unwrap_or(&NOBODY));
+        for (bucket, counter) in &handles.quantities {
+            let quantity = usage.get(*bucket);
             if quantity > 0 {
                 counter.increment(quantity);
             }
+        }
+        if let Some(seconds) = &handles.audio_seconds {
+            seconds.add_microseconds(usage.get(Bucket::AudioMicroseconds));
         }
         handles.usd.add(charged);
         handles.cost_usd.add(list_cost);
@@ -347,7 +385,7 @@ pub(super) fn start(model: &Arc<Model>, provider: &Arc<str>) {
         Modality::Voice => &[Route::Speech],
     };
     HANDLES.with_borrow_mut(|handles| {
-        for counter in &handles.charged(&model.id, provider).tokens {
+        for (_, counter) in &handles.charged(model, provider).quantities {
             counter.absolute(0);
         }
         for route in routes {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::files;
 
-const ROWS: [&str; 7] = ["Traffic", "Latency", "Providers", "Money", "Limits", "Runtime", "Accounts and payments"];
+const ROWS: [&str; 8] =
+    ["Traffic", "Latency", "Providers", "Money", "Limits", "Runtime", "Accounts and payments", "Media"];
 
 #[test]
 fn a_dashboard_is_fixed_and_refreshes_itself() {

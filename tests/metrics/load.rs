@@ -13,9 +13,13 @@ use tempfile::TempDir;
 
 /// Must appear in no metric.
 pub(crate) const CANARY: &str = "canary-8f31c2";
+/// What is said aloud in every round.
+pub(crate) const SPOKEN: &str = "A sentence for the ear, canary-8f31c2.";
 const ADMIN_TOKEN: &str = "admin-token-of-the-metrics-test-0123456789";
 /// A little load: as much as a busy machine can keep up with, and far below every limit.
 const ROUND_EVERY: Duration = Duration::from_millis(200);
+/// So soon that what was asked for is on the gateway.
+const LEFT_AFTER: Duration = Duration::from_millis(300);
 const CALLER_PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Gateway {
@@ -98,6 +102,10 @@ fn script(simulator: &Simulator) {
     control.script(Rule::new().key("limited").status(429).retry_after("1"));
     control.script(Rule::new().marker("FAILING").status(500));
     control.script(Rule::new().marker("BREAKING").fault(Fault::Cut { after: 3 }));
+    let slow = json!({ "marker": "SLOW", "gap_ms": 100, "media": { "generate_ms": 20_000 } });
+    control.script(serde_json::from_value(slow).unwrap());
+    let long = json!({ "marker": "LONG", "gap_ms": 100, "elevenlabs": { "chunk_bytes": 2_000, "audio_ms": 60_000 } });
+    control.script(serde_json::from_value(long).unwrap());
     control.script(Rule::new().marker("STALLING").fault(Fault::Stall { after: 4, ms: None }));
 }
 
@@ -126,6 +134,16 @@ id = "gemini"
 kind = "gemini"
 base_url = "{simulator}"
 api_keys = ["limited", "simulated"]
+[[providers]]
+id = "ark"
+kind = "ark"
+base_url = "{simulator}"
+api_keys = ["simulated"]
+[[providers]]
+id = "elevenlabs"
+kind = "elevenlabs"
+base_url = "{simulator}"
+api_keys = ["simulated"]
 "#
     )
 }
@@ -147,6 +165,28 @@ impl Callers {
         let unknown = openai(&format!("model-{CANARY}"), "?", false);
         self.expect(StatusCode::NOT_FOUND, &self.rich, "chat/completions", &unknown).await;
         self.expect(StatusCode::BAD_REQUEST, &self.rich, "messages", &json!({ "model": 7 })).await;
+        self.media().await;
+    }
+
+    /// Images and speech: served, refused for want of money, and failed.
+    async fn media(&self) {
+        let (images, speech) = ("images/generations", "audio/speech");
+        self.expect(StatusCode::OK, &self.rich, images, &image(CANARY, 2)).await;
+        self.expect(StatusCode::PAYMENT_REQUIRED, &self.poor, images, &image(CANARY, 1)).await;
+        self.expect(StatusCode::INTERNAL_SERVER_ERROR, &self.rich, images, &image("FAILING", 1)).await;
+        self.expect(StatusCode::OK, &self.rich, speech, &spoken(SPOKEN)).await;
+        self.expect(StatusCode::PAYMENT_REQUIRED, &self.poor, speech, &spoken(SPOKEN)).await;
+        self.expect(StatusCode::INTERNAL_SERVER_ERROR, &self.rich, speech, &spoken("FAILING")).await;
+    }
+
+    /// Leaves an image that is being made, at once, and a speech after its first bytes.
+    pub(crate) async fn leave(&self) {
+        let url = format!("{}/v1/images/generations", self.base);
+        let waiting = self.client.post(url).bearer_auth(&self.rich).json(&image("SLOW", 1));
+        assert!(waiting.timeout(LEFT_AFTER).send().await.is_err_and(|error| error.is_timeout()));
+        let mut speech = self.send(&self.rich, "audio/speech", &spoken("LONG")).await;
+        assert_eq!(speech.status(), StatusCode::OK);
+        speech.chunk().await.unwrap().unwrap();
     }
 
     /// Rounds at a steady pace until [`Callers::stop`].
@@ -189,6 +229,14 @@ impl Callers {
 
 fn openai(model: &str, text: &str, stream: bool) -> Value {
     json!({ "model": model, "stream": stream, "messages": [{ "role": "user", "content": text }] })
+}
+
+fn image(prompt: &str, count: u32) -> Value {
+    json!({ "model": "seedream-5", "prompt": prompt, "n": count })
+}
+
+fn spoken(input: &str) -> Value {
+    json!({ "model": "elevenlabs-v3", "voice": "alloy", "input": input })
 }
 
 fn anthropic(model: &str, text: &str, stream: bool) -> Value {

@@ -7,6 +7,7 @@ use lmhaven::payments::webhook::OUTCOMES;
 use lmhaven::telemetry::{
     ATTEMPT_OUTCOMES, COOLDOWN_REASONS, Kind, MAIL_OUTCOMES, METRICS, NONE, OTHER, REJECTION_REASONS,
 };
+use lmhaven_actors::domain::image_tier::ImageTier;
 
 /// One sample.
 #[derive(Debug)]
@@ -75,6 +76,7 @@ fn is_known(metric: &str, label: &str, value: &str, models: &[&str], providers: 
         // Codes are constants of one table; here only that they look so.
         "code" | "error_type" => value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
         "type" => ["input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "audio_input"].contains(&value),
+        "tier" => ImageTier::by_name(value).is_some(),
         "state" => ["healthy", "cooling", "open", "disabled"].contains(&value),
         "kind" if metric == "lmhaven_store_errors_total" => {
             ["unavailable", "unknown", "fatal", "fenced", "duplicate"].contains(&value)

@@ -44,6 +44,7 @@ impl<'a> Attempts<'a> {
         let mut again = false;
         loop {
             let spec = provider.pool().spec();
+            self.timing.waits();
             let seated = timeout(spec.answer_timeout, provider.seat_in_turn(Attempt { except })).await;
             let seat =
                 seated.unwrap_or(Err(NoAccount::Busy { retry_after_millis: 1_000 })).map_err(ApiError::no_account)?;

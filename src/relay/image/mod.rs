@@ -69,7 +69,7 @@ struct Admitted {
     jobs: Vec<ImageJob>,
     row: PriceRow,
     lease: Lease,
-    timing: Timing,
+    timing: Rc<Timing>,
     /// A charged call left. Until then a caller who leaves costs nobody anything.
     sent: Rc<Cell<bool>>,
     _budget: BodyBudget,
@@ -116,7 +116,7 @@ async fn admit(asking: Asked<'_>, payload: web::Payload) -> Result<(Admitted, Wa
         jobs: plan.jobs,
         row,
         lease,
-        timing,
+        timing: Rc::new(timing),
         sent: Rc::default(),
         _budget: budget,
         _running: running,
@@ -145,7 +145,7 @@ fn usage_of(images: impl IntoIterator<Item = (ImageTier, u32)>) -> Usage {
 
 /// Runs the generations beside the caller, who may leave.
 async fn deliver((admitted, watched): (Admitted, Watched)) -> Result<HttpResponse, Failed> {
-    let (sent, started) = (admitted.sent.clone(), admitted.timing.started);
+    let (sent, timing) = (admitted.sent.clone(), admitted.timing.clone());
     let model = admitted.model.clone();
     let present = Rc::new(Cell::new(true));
     let mut work = actix_web::rt::spawn(generate_all(admitted, present.clone()));
@@ -156,17 +156,19 @@ async fn deliver((admitted, watched): (Admitted, Watched)) -> Result<HttpRespons
     };
     match outcome {
         Some(Ok(delivered)) => delivered,
-        Some(Err(_)) => Err(Failed {
-            model: Some(model),
-            ..ApiError::new(Code::Internal, "the gateway failed on this request").no_retry().into()
-        }),
+        Some(Err(_)) => {
+            let error = ApiError::new(Code::Internal, "the gateway failed on this request").no_retry();
+            telemetry::request_ended(Route::Images, &model, &timing, End::Failed(&error));
+            Err(Failed { model: Some(model), ..error.into() })
+        }
         None => {
             present.set(false);
-            if !sent.get() || started.elapsed() <= AWAITED_FREE {
+            let error = ApiError::new(Code::RequestTimeout, "the caller hung up").closing();
+            if !sent.get() || timing.started.elapsed() <= AWAITED_FREE {
                 // Nothing was asked for, or so shortly ago that it is on us: the dropped lease releases.
                 work.abort();
+                telemetry::request_ended(Route::Images, &model, &timing, End::Failed(&error));
             }
-            let error = ApiError::new(Code::RequestTimeout, "the caller hung up").closing();
             Err(Failed { model: Some(model), ..error.into() })
         }
     }

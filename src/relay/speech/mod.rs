@@ -2,6 +2,9 @@
 //!
 //! The caller's 200 waits for the first bytes that are of the format asked for; until then any failure has a status,
 //! since SDKs save whatever body comes as audio. After it a failure cuts the connection, never a clean end.
+//! `tally.rs` counts what the metrics say of it.
+
+mod tally;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,6 +40,8 @@ use crate::relay::watch::{CallerSocket, Signal, Watched};
 use crate::relay::{Running, Worker};
 use crate::telemetry::{self, End, Route, Timing};
 
+use tally::Tally;
+
 /// How long a hold may stay open: longer than any speech takes.
 const HOLD_EXPIRES_AFTER_MILLIS: i64 = 3_600_000;
 /// Progress is journalled this often.
@@ -70,7 +75,7 @@ struct Admitted {
     lease: Lease,
     standing: Standing,
     watched: Watched,
-    timing: Timing,
+    timing: Rc<Timing>,
     running: Running,
 }
 
@@ -121,7 +126,7 @@ async fn admit(asking: Asked<'_>, payload: web::Payload) -> Result<Admitted, Fai
         lease,
         standing,
         watched,
-        timing,
+        timing: Rc::new(timing),
         running,
         model,
     })
@@ -163,7 +168,8 @@ async fn deliver(admitted: Admitted) -> Result<HttpResponse, Failed> {
 /// One request from its first attempt to its last byte.
 async fn run(admitted: Admitted, yielder: Yielder) -> Ended {
     let mut meter = AudioMeter::new(admitted.format);
-    let outcome = relay(&admitted, &mut meter, &yielder).await;
+    let tally = Tally::new(&admitted);
+    let outcome = relay(&admitted, &tally, &mut meter, &yielder).await;
     let charge = match &outcome {
         Ok(()) => Some(admitted.charge(&meter, true)),
         Err(Stop { caller: true, .. }) if meter.bytes() > 0 || admitted.timing.started.elapsed() > AWAITED_FREE => {
@@ -172,22 +178,23 @@ async fn run(admitted: Admitted, yielder: Yielder) -> Ended {
         Err(Stop { delivered: true, .. }) => Some(admitted.charge(&meter, false)),
         Err(_) => None,
     };
-    let Admitted { lease, model, row, timing, running, .. } = admitted;
+    let Admitted { lease, running, .. } = admitted;
     if let Some(charge) = charge {
+        // What the settling is dropped with is what it settles.
+        tally.note(charge);
         let settled = lease.settle(charge).await;
-        let list_cost = row.list_cost(&charge.usage).unwrap_or_default();
-        telemetry::charged(&model, &timing, &charge.usage, settled.charged, list_cost);
+        tally.charged(&charge, settled.charged);
     } else {
         lease.release().await;
     }
     drop(running);
     match outcome {
         Ok(()) => {
-            telemetry::request_ended(Route::Speech, &model, &timing, End::Plain);
+            tally.ended(End::Streamed { output_tokens: 0 });
             Ended::Well
         }
         Err(Stop { error, .. }) => {
-            telemetry::request_ended(Route::Speech, &model, &timing, End::Failed(&error));
+            tally.ended(End::Failed(&error));
             Ended::Badly(error)
         }
     }
@@ -208,7 +215,7 @@ impl From<ApiError> for Stop {
     }
 }
 
-async fn relay(admitted: &Admitted, meter: &mut AudioMeter, yielder: &Yielder) -> Result<(), Stop> {
+async fn relay(admitted: &Admitted, tally: &Tally, meter: &mut AudioMeter, yielder: &Yielder) -> Result<(), Stop> {
     let begun = tokio::select! {
         biased;
         begun = begin(admitted) => begun?,
@@ -219,11 +226,12 @@ async fn relay(admitted: &Admitted, meter: &mut AudioMeter, yielder: &Yielder) -
     };
     let Begun { mut exchange, first, meter: measured } = begun;
     *meter = measured;
+    let _open = telemetry::first_event(Route::Speech, &admitted.model, &admitted.timing);
     if admitted.worker.gateway.core.journal.durable(admitted.lease.ticket()).await.is_err() {
         return Err(ApiError::new(Code::StoreUnavailable, "the gateway cannot record requests right now").into());
     }
-    let _open = telemetry::first_event(Route::Speech, &admitted.model, &admitted.timing);
-    let result = pump(admitted, meter, yielder, &mut exchange, first).await;
+    telemetry::first_event_leaves(Route::Speech, &admitted.model, &admitted.timing);
+    let result = pump(admitted, tally, meter, yielder, &mut exchange, first).await;
     let (outcome, label) = match &result {
         Ok(()) => (Some(Outcome::Answered), "ok"),
         Err(Stop { caller: true, .. }) => (None, "ok"),
@@ -239,6 +247,7 @@ async fn relay(admitted: &Admitted, meter: &mut AudioMeter, yielder: &Yielder) -
 /// Hands over what is here, and then what comes.
 async fn pump(
     admitted: &Admitted,
+    tally: &Tally,
     meter: &mut AudioMeter,
     yielder: &Yielder,
     exchange: &mut Exchange,
@@ -257,6 +266,7 @@ async fn pump(
         } else {
             admitted.lease.note(charge);
         }
+        tally.note(charge);
         admitted.watched.note_sent();
         yielder.give(bytes).await;
         admitted.watched.note_taken();

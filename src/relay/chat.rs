@@ -186,8 +186,15 @@ async fn admit(
     let (row, version) = admission::price(gateway, &model, now).map_err(failed)?;
     let bounds = ModelBounds { context_window: model.context_window, output_tokens_max: model.max_output_tokens };
     let mut quote = Quote::new(&summary, row, version, bounds);
-    let client = Client::new(parsed, reply, request.headers(), &key.workspace, &upstreams, &gateway.signatures)
-        .map_err(|error| failed(error.into()))?;
+    let client = Client::new(
+        (parsed, body.bytes.clone()),
+        reply,
+        request.headers(),
+        &key.workspace,
+        &upstreams,
+        &gateway.signatures,
+    )
+    .map_err(|error| failed(error.into()))?;
     let mut prepared =
         client.prepare(&model, quote.output_limit, summary.stream, &upstreams).map_err(|error| failed(error.into()))?;
     let growth = prepared.sent_bytes_max().saturating_sub(body.bytes.len());

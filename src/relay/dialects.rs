@@ -12,7 +12,7 @@ use lmhaven_actors::adapters::{
 };
 use lmhaven_actors::chat::{Answer, Dialect, Part, Request, Signature, Summary};
 use lmhaven_actors::domain::usage::Usage;
-use lmhaven_actors::provider::Call;
+use lmhaven_actors::provider::{Call, Pieces};
 use lmhaven_actors::workspace::WorkspaceHandle;
 use reqwest::header::{HeaderName, HeaderValue};
 
@@ -36,6 +36,8 @@ pub enum Body<'a> {
 /// One request as its caller sent it.
 pub struct Client<'a> {
     body: Body<'a>,
+    /// What the body was read from.
+    source: Bytes,
     reply: Dialect,
     end_user: Arc<str>,
     version: Option<String>,
@@ -128,7 +130,7 @@ impl<'a> Client<'a> {
     /// # Errors
     /// What is wrong with the body.
     pub fn new(
-        body: Body<'a>,
+        (body, source): (Body<'a>, Bytes),
         reply: Dialect,
         headers: &HeaderMap,
         workspace: &WorkspaceHandle,
@@ -148,6 +150,7 @@ impl<'a> Client<'a> {
         }
         Ok(Self {
             body,
+            source,
             reply,
             end_user: workspace.pseudonym().clone(),
             version: headers.get(CALLERS_VERSION).and_then(|value| value.to_str().ok()).map(str::to_owned),
@@ -192,15 +195,20 @@ impl<'a> Client<'a> {
     }
 
     fn call(&self, upstream: Dialect, target: &Target<'_>, stream: bool) -> Result<Call, BodyError> {
-        let body = match (&self.body, &self.translated) {
-            (Body::Openai(body), _) if self.body.forwards() == Some(upstream) => body.forwardable()?.write(target),
-            (Body::Anthropic(body), _) if self.body.forwards() == Some(upstream) => body.forward(target),
+        let body: Pieces = match (&self.body, &self.translated) {
+            (Body::Openai(body), _) if self.body.forwards() == Some(upstream) => {
+                body.forwardable()?.write(target, &self.source).into_iter().collect()
+            }
+            (Body::Anthropic(body), _) if self.body.forwards() == Some(upstream) => {
+                body.forward(target, &self.source).into_iter().collect()
+            }
             (_, None) => return Err(BodyError::invalid("messages", "cannot be translated")),
             (_, Some(request)) => match upstream {
                 Dialect::Openai => openai::render(request, target),
                 Dialect::Anthropic => anthropic::render(request, target),
                 Dialect::Gemini => gemini::render(request, target),
-            }?,
+            }
+            .map(|body| Bytes::from(body).into())?,
         };
         let mut headers = vec![(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         let path = match upstream {
@@ -211,7 +219,7 @@ impl<'a> Client<'a> {
             }
             Dialect::Gemini => gemini::endpoint(target.upstream_model, stream),
         };
-        Ok(Call { path, headers, body: Bytes::from(body) })
+        Ok(Call { path, headers, body })
     }
 
     /// The caller's own version on a forwarded body; the one that translations are written for otherwise.
@@ -369,20 +377,23 @@ fn text_bytes(parts: &[Part]) -> u64 {
 }
 
 /// A body of `count_tokens`.
-pub struct CountBody<'a>(anthropic::Body<'a>);
+pub struct CountBody<'a> {
+    body: anthropic::Body<'a>,
+    source: &'a Bytes,
+}
 
 impl<'a> CountBody<'a> {
     /// Reads it.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn read(bytes: &'a [u8]) -> Result<Self, BodyError> {
-        anthropic::Body::read_for_count(bytes).map(Self)
+    pub fn read(source: &'a Bytes) -> Result<Self, BodyError> {
+        Ok(Self { body: anthropic::Body::read_for_count(source)?, source })
     }
 
     /// What admission needs.
     pub fn summary(&self) -> Summary {
-        self.0.summary()
+        self.body.summary()
     }
 
     /// What is sent to a provider of this dialect; `None` where it cannot count.
@@ -410,12 +421,12 @@ impl<'a> CountBody<'a> {
                     .get(CALLERS_VERSION)
                     .and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok())
                     .unwrap_or(HeaderValue::from_static(anthropic::VERSION_FOR_TRANSLATION));
-                let body = Bytes::from(self.0.forward_for_count(&target));
+                let body = self.body.forward_for_count(&target, self.source).into_iter().collect();
                 let headers = vec![json, (ANTHROPIC_VERSION, version)];
                 Ok(Some(Call { path: anthropic::COUNT_ENDPOINT.to_owned(), headers, body }))
             }
             Dialect::Gemini => {
-                let body = Bytes::from(gemini::render_count(&self.0.to_chat()?, &target)?);
+                let body = Bytes::from(gemini::render_count(&self.body.to_chat()?, &target)?).into();
                 let path = gemini::count_endpoint(&model.upstream_model);
                 Ok(Some(Call { path, headers: vec![json], body }))
             }

@@ -20,6 +20,7 @@ pub mod quantity;
 pub mod sse;
 pub mod stream;
 pub mod translated;
+mod weave;
 
 pub use fault::{BodyError, Malformed, UpstreamFault};
 pub use stream::{Closing, Flow, Meter, StreamFault, StreamRelay};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use actix::{Actor, Addr, Context, Handler, Message};
-use reqwest::Method;
 
+use super::connections::Connections;
 use super::exchange::{Call, Exchange, ExchangeError};
 use super::pool::{NoAccount, Pool, PoolGuard};
 
@@ -12,14 +12,14 @@ use super::pool::{NoAccount, Pool, PoolGuard};
 #[derive(Debug)]
 pub struct ProviderActor {
     pool: Arc<Pool>,
-    client: reqwest::Client,
+    clients: Clients,
 }
 
 /// How the relay reaches the provider's actor on its own thread.
 #[derive(Clone, Debug)]
 pub struct ProviderHandle {
     pool: Arc<Pool>,
-    client: reqwest::Client,
+    clients: Clients,
     addr: Addr<ProviderActor>,
 }
 
@@ -35,7 +35,7 @@ pub struct Attempt {
 #[derive(Debug)]
 pub struct Seat {
     guard: PoolGuard,
-    client: reqwest::Client,
+    clients: Clients,
 }
 
 impl Actor for ProviderActor {
@@ -46,20 +46,16 @@ impl Handler<Attempt> for ProviderActor {
     type Result = Result<Seat, NoAccount>;
 
     fn handle(&mut self, attempt: Attempt, _: &mut Self::Context) -> Self::Result {
-        Ok(Seat { guard: self.pool.pick(attempt.except)?, client: self.client.clone() })
+        Ok(Seat { guard: self.pool.pick(attempt.except)?, clients: self.clients.clone() })
     }
 }
 
 impl ProviderHandle {
     /// Starts the provider's actor on the current thread.
     pub fn start(pool: Arc<Pool>) -> Self {
-        let client = client(&pool).unwrap_or_else(|error| {
-            // Only unusable TLS roots can cause this; a gateway without them reaches no provider at all.
-            tracing::error!(%error, "the HTTP client cannot be built as configured; using its defaults");
-            reqwest::Client::new()
-        });
-        let addr = ProviderActor { pool: pool.clone(), client: client.clone() }.start();
-        Self { pool, client, addr }
+        let clients = Clients::of(&pool);
+        let addr = ProviderActor { pool: pool.clone(), clients: clients.clone() }.start();
+        Self { pool, clients, addr }
     }
 
     /// The provider's accounts.
@@ -74,7 +70,7 @@ impl ProviderHandle {
     /// [`NoAccount`]. An actor that is gone counts as busy: its thread is ending.
     pub async fn seat(&self, attempt: Attempt) -> Result<Seat, NoAccount> {
         if let Ok(guard) = self.pool.pick(attempt.except) {
-            return Ok(Seat { guard, client: self.client.clone() });
+            return Ok(Seat { guard, clients: self.clients.clone() });
         }
         self.addr.send(attempt).await.unwrap_or(Err(NoAccount::Busy { retry_after_millis: 1_000 }))
     }
@@ -87,14 +83,14 @@ impl ProviderHandle {
     /// [`NoAccount`].
     pub async fn seat_in_turn(&self, attempt: Attempt) -> Result<Seat, NoAccount> {
         let guard = self.pool.pick_in_turn(attempt.except).await?;
-        Ok(Seat { guard, client: self.client.clone() })
+        Ok(Seat { guard, clients: self.clients.clone() })
     }
 }
 
 impl Seat {
     /// This thread's connections.
     pub(super) const fn client(&self) -> &reqwest::Client {
-        &self.client
+        &self.clients.other
     }
 
     /// The account's place.
@@ -107,19 +103,40 @@ impl Seat {
     /// # Errors
     /// [`ExchangeError`], with the place for reporting the outcome.
     pub async fn send(self, call: Call) -> Result<Exchange, (ExchangeError, PoolGuard)> {
-        let Some(url) = self.guard.pool().url(&call.path) else {
+        let Some(uri) = self.guard.pool().uri(&call.path) else {
             tracing::error!(provider = %self.guard.pool().spec().id, "the provider's base URL and path make no URL");
             return Err((ExchangeError::NoConnection, self.guard));
         };
-        let mut request = reqwest::Request::new(Method::POST, url);
-        *request.body_mut() = Some(call.body.into());
         let key = self.guard.credentials(self.guard.pool().spec().key_header);
-        request.headers_mut().extend(call.headers.into_iter().chain(key));
-        match self.client.execute(request).await {
+        let Some(connections) = &self.clients.text else { return Err((ExchangeError::NoConnection, self.guard)) };
+        match connections.post(uri, call.headers.into_iter().chain(key), call.body).await {
             Ok(response) => Ok(Exchange::new(response, self.guard)),
             Err(error) if error.is_connect() => Err((ExchangeError::NoConnection, self.guard)),
             Err(_) => Err((ExchangeError::ClosedBeforeAnswer, self.guard)),
         }
+    }
+}
+
+/// This thread's connections to one provider.
+#[derive(Clone, Debug)]
+struct Clients {
+    /// For text and speech; `None` where TLS cannot be had.
+    text: Option<Connections>,
+    /// For whatever is read whole.
+    other: reqwest::Client,
+}
+
+impl Clients {
+    fn of(pool: &Pool) -> Self {
+        // Only unusable TLS roots can fail either; a gateway without them reaches no provider at all.
+        let text = Connections::new(pool.spec().connect_timeout)
+            .inspect_err(|error| tracing::error!(%error, "without TLS no provider is reached"))
+            .ok();
+        let other = client(pool).unwrap_or_else(|error| {
+            tracing::error!(%error, "the HTTP client cannot be built as configured; using its defaults");
+            reqwest::Client::new()
+        });
+        Self { text, other }
     }
 }
 

@@ -1,7 +1,10 @@
 //! One HTTP exchange with a provider: a request out, a status and a body back.
 
 use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use smallvec::SmallVec;
 
 use super::pool::PoolGuard;
 
@@ -13,13 +16,50 @@ pub struct Call {
     /// Headers of the protocol; the account's key is added.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body.
-    pub body: Bytes,
+    pub body: Pieces,
+}
+
+/// A body in pieces, to be sent one after the other: what a caller sent is not copied to stand beside what we add.
+#[derive(Clone, Debug, Default)]
+pub struct Pieces(SmallVec<[Bytes; 3]>);
+
+impl Pieces {
+    /// Bytes of all pieces.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    /// There is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl From<Bytes> for Pieces {
+    fn from(whole: Bytes) -> Self {
+        [whole].into_iter().collect()
+    }
+}
+
+impl FromIterator<Bytes> for Pieces {
+    fn from_iter<I: IntoIterator<Item = Bytes>>(pieces: I) -> Self {
+        Self(pieces.into_iter().filter(|piece| !piece.is_empty()).collect())
+    }
+}
+
+impl IntoIterator for Pieces {
+    type Item = Bytes;
+    type IntoIter = smallvec::IntoIter<[Bytes; 3]>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
 }
 
 /// An answer has begun: its status and headers are here.
 #[derive(Debug)]
 pub struct Exchange {
-    response: reqwest::Response,
+    response: hyper::Response<Incoming>,
     /// The place on the account, freed when the exchange ends.
     pub guard: PoolGuard,
 }
@@ -46,7 +86,7 @@ pub enum ExchangeError {
 
 impl Exchange {
     /// Wraps an answer that has begun.
-    pub(super) const fn new(response: reqwest::Response, guard: PoolGuard) -> Self {
+    pub(super) const fn new(response: hyper::Response<Incoming>, guard: PoolGuard) -> Self {
         Self { response, guard }
     }
 
@@ -75,7 +115,13 @@ impl Exchange {
     /// # Errors
     /// [`ExchangeError::BrokeOff`].
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, ExchangeError> {
-        self.response.chunk().await.map_err(|_| ExchangeError::BrokeOff)
+        while let Some(frame) = self.response.body_mut().frame().await {
+            // Trailers are no part of any protocol here.
+            if let Ok(data) = frame.map_err(|_| ExchangeError::BrokeOff)?.into_data() {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
     }
 
     /// The whole body, of at most `bytes_max`.

@@ -6,6 +6,7 @@
 
 mod actor;
 mod breaker;
+mod connections;
 mod exchange;
 mod fetch;
 mod lanes;
@@ -13,6 +14,6 @@ mod pool;
 
 pub use actor::{Attempt, ProviderActor, ProviderHandle, Seat};
 pub use breaker::Breaker;
-pub use exchange::{Call, Exchange, ExchangeError};
+pub use exchange::{Call, Exchange, ExchangeError, Pieces};
 pub use fetch::{Fetch, FetchError, Fetched, Target};
 pub use pool::{AccountState, AccountView, KeyHeader, NoAccount, Outcome, Pool, PoolGuard, ProviderSpec};

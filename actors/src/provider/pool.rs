@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hyper::Uri;
 use parking_lot::{Mutex, RwLock};
-use reqwest::Url;
 use reqwest::header::{self, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -53,12 +53,12 @@ pub struct Pool {
     /// The line before the accounts, where there is one.
     lanes: Option<Lanes>,
     /// Addresses by path, parsed once: a provider has a handful of them.
-    urls: RwLock<HashMap<String, Url>>,
+    uris: RwLock<HashMap<String, Uri>>,
     started: Instant,
 }
 
 /// Addresses that are kept: more than any provider has models.
-const URLS_MAX: usize = 256;
+const URIS_MAX: usize = 256;
 
 #[derive(Debug, Default)]
 struct Account {
@@ -146,7 +146,7 @@ impl Pool {
         let accounts: Vec<Account> = spec.api_keys.iter().map(account).collect();
         let lanes = u32::try_from(accounts.len()).unwrap_or(u32::MAX).saturating_mul(spec.max_in_flight);
         let lanes = (spec.queue_max > 0).then(|| Lanes::new(lanes, spec.queue_max));
-        Arc::new(Self { spec, accounts, lanes, urls: RwLock::default(), started: Instant::now() })
+        Arc::new(Self { spec, accounts, lanes, uris: RwLock::default(), started: Instant::now() })
     }
 
     /// What it was made from.
@@ -155,16 +155,16 @@ impl Pool {
     }
 
     /// The address of a path at this provider; `None` where the two are none together.
-    pub(super) fn url(&self, path: &str) -> Option<Url> {
-        if let Some(url) = self.urls.read().get(path) {
-            return Some(url.clone());
+    pub(super) fn uri(&self, path: &str) -> Option<Uri> {
+        if let Some(uri) = self.uris.read().get(path) {
+            return Some(uri.clone());
         }
-        let url = Url::parse(&format!("{}{path}", self.spec.base_url)).ok()?;
-        let mut urls = self.urls.write();
-        if urls.len() < URLS_MAX {
-            urls.insert(path.to_owned(), url.clone());
+        let uri = Uri::try_from(format!("{}{path}", self.spec.base_url)).ok()?;
+        let mut uris = self.uris.write();
+        if uris.len() < URIS_MAX {
+            uris.insert(path.to_owned(), uri.clone());
         }
-        Some(url)
+        Some(uri)
     }
 
     /// Takes a place on the best account, leaving out `except`.

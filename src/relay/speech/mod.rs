@@ -312,7 +312,7 @@ async fn begin(admitted: &Admitted) -> Result<Begun, ApiError> {
         let account = seat.guard().account();
         admitted.timing.asked(&spec.id);
         let json = (reqwest::header::CONTENT_TYPE, reqwest::header::HeaderValue::from_static("application/json"));
-        let body = Bytes::from(admitted.call.body.clone());
+        let body = Bytes::from(admitted.call.body.clone()).into();
         let call = Call { path: admitted.call.path.clone(), headers: vec![json], body };
         let (error, retryable) = match timeout(spec.first_byte_timeout, seat.send(call)).await {
             Err(_) => {

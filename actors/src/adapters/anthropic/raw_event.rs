@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 use super::answer::put_usage;
 use super::encoder::put_cost;
 use super::stream_event;
-use super::text::offset_in;
 use crate::adapters::fault::Malformed;
 use crate::adapters::sse::EVENT_BYTES_MAX;
 use crate::adapters::stream::Closing;
+use crate::adapters::weave::offset_in;
 
 /// Cuts bytes into events.
 #[derive(Debug, Default)]
@@ -147,7 +147,8 @@ impl RawEvent {
             out.extend_from_slice(&self.bytes); // it was read as an event before, so this cannot be
             return;
         };
-        let place = |value: &RawValue| offset_in(&self.bytes, value.get()).map(|at| (at, at + value.get().len()));
+        let place =
+            |value: &RawValue| offset_in(&self.bytes, value.get().as_bytes()).map(|at| (at, at + value.get().len()));
         let head = |end: usize| self.bytes.get(..end).unwrap_or_default();
         let tail = |start: usize| self.bytes.get(start..).unwrap_or_default();
         if let Some((at, end)) = usage.and_then(place) {

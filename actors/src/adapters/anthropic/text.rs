@@ -67,12 +67,6 @@ pub(crate) fn put_display(out: &mut impl BufMut, value: impl fmt::Display) {
     debug_assert!(written.is_ok(), "a growing buffer takes everything");
 }
 
-/// Where `inner` stands in `outer`, from which it was borrowed.
-pub(crate) fn offset_in(outer: &[u8], inner: &str) -> Option<usize> {
-    let at = inner.as_ptr().addr().checked_sub(outer.as_ptr().addr())?;
-    (at.checked_add(inner.len())? <= outer.len()).then_some(at)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,13 +77,5 @@ mod tests {
         assert!(matches!(plain, Some(Text(Cow::Borrowed("漢字")))));
         let escaped: Text<'_> = serde_json::from_str(r#""a\nb""#).unwrap();
         assert_eq!(&*escaped, "a\nb");
-    }
-
-    #[test]
-    fn a_borrowed_piece_is_found_in_its_source_and_another_is_not() {
-        let outer = String::from("abcdef");
-        assert_eq!(offset_in(outer.as_bytes(), &outer[2..4]), Some(2));
-        let other = String::from("cd");
-        assert_eq!(offset_in(outer.as_bytes(), &other), None);
     }
 }

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::text::{Text, offset_in, put_string};
+use super::text::{Text, put_string};
 use super::wire::{WireUsage, finish_reason};
 use crate::adapters::fault::Malformed;
 use crate::adapters::quantity::readable;
+use crate::adapters::weave::offset_in;
 use crate::chat::{Answer, Dialect, Origin, Part, Signature};
 use crate::domain::usage::Usage;
 
@@ -154,7 +155,7 @@ pub fn splice_model(body: Bytes, model: &str) -> Bytes {
 /// `outer` with the JSON text `value`, which was borrowed from it, replaced by the string `model`; `None`
 /// where it says that already.
 pub(crate) fn spliced(outer: &[u8], value: &str, model: &str) -> Option<Vec<u8>> {
-    let at = offset_in(outer, value)?;
+    let at = offset_in(outer, value.as_bytes())?;
     let mut out = Vec::with_capacity(outer.len() + model.len());
     out.extend_from_slice(outer.get(..at)?);
     put_string(&mut out, model);

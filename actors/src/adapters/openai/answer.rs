@@ -49,7 +49,7 @@ pub fn read_usage(body: &[u8]) -> Result<AnswerMeter, Malformed> {
 pub fn splice_model(body: Bytes, model: &str) -> Bytes {
     let Some(range) = Chunk::read(&body).ok().and_then(|chunk| {
         let raw = chunk.model?.get().as_bytes();
-        let start = super::raw::offset_in(&body, raw)?;
+        let start = crate::adapters::weave::offset_in(&body, raw)?;
         Some(start..start + raw.len())
     }) else {
         return body;

@@ -11,12 +11,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::chunk::{Chunk, DONE, Form};
 use super::decoder::whole;
 use super::frame::{self, Frame, finish_name};
-use super::raw::offset_in;
 use super::{json, usage};
 use crate::adapters::Label;
 use crate::adapters::fault::Malformed;
 use crate::adapters::sse::SseDecoder;
 use crate::adapters::stream::{Closing, Flow, Meter, StreamFault, StreamRelay};
+use crate::adapters::weave::offset_in;
 use crate::chat::FinishReason;
 use crate::domain::money::NanoUsd;
 

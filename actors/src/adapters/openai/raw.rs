@@ -105,12 +105,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// Where `part` begins in `whole`, if it is a slice of it.
-pub(super) fn offset_in(whole: &[u8], part: &[u8]) -> Option<usize> {
-    let offset = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
-    (offset.checked_add(part.len())? <= whole.len()).then_some(offset)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,44 +2,49 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 use super::Body;
 use super::keys::{Key, Passage};
 use super::replay;
 use crate::adapters::Target;
 use crate::adapters::anthropic::text::{put_display, put_string};
+use crate::adapters::weave::Weave;
 
 /// Room for the fields that we write ourselves.
 const OWN_FIELDS_BYTES: usize = 256;
 
 impl Body<'_> {
     /// The body for `/v1/messages` of the same dialect. Values pass as they came, but for thoughts that
-    /// carry another model's signature: those would be refused upstream and are left out.
-    pub fn forward(&self, target: &Target<'_>) -> Vec<u8> {
-        let mut out = self.passed(target, true);
+    /// carry another model's signature: those would be refused upstream and are left out. In pieces: long values are parts of `source`, which is what the body
+    /// was read from.
+    pub fn forward(&self, target: &Target<'_>, source: &Bytes) -> Vec<Bytes> {
+        let mut weave = self.passed(target, source, true);
+        let out = weave.own();
         out.extend_from_slice(b",\"max_tokens\":");
-        put_display(&mut out, target.output_limit);
+        put_display(out, target.output_limit);
         out.extend_from_slice(b",\"service_tier\":\"standard_only\"");
         if let Some(end_user) = target.end_user {
             out.extend_from_slice(b",\"metadata\":{\"user_id\":");
-            put_string(&mut out, end_user);
+            put_string(out, end_user);
             out.push(b'}');
         }
         out.push(b'}');
-        out
+        weave.finish()
     }
 
     /// The body for `/v1/messages/count_tokens`, which takes the prompt and nothing else.
-    pub fn forward_for_count(&self, target: &Target<'_>) -> Vec<u8> {
-        let mut out = self.passed(target, false);
-        out.push(b'}');
-        out
+    pub fn forward_for_count(&self, target: &Target<'_>, source: &Bytes) -> Vec<Bytes> {
+        let mut weave = self.passed(target, source, false);
+        weave.own().push(b'}');
+        weave.finish()
     }
 
-    fn passed(&self, target: &Target<'_>, generate: bool) -> Vec<u8> {
-        let bytes: usize = self.fields.iter().map(|(_, raw)| raw.len() + 24).sum();
-        let mut out = Vec::with_capacity(bytes + OWN_FIELDS_BYTES);
-        out.extend_from_slice(b"{\"model\":");
-        put_string(&mut out, target.upstream_model);
+    fn passed<'s>(&self, target: &Target<'_>, source: &'s Bytes, generate: bool) -> Weave<'s> {
+        let bytes: usize = self.fields.iter().map(|(_, raw)| Weave::room(raw) + 24).sum();
+        let mut weave = Weave::of(source, bytes + OWN_FIELDS_BYTES);
+        weave.own().extend_from_slice(b"{\"model\":");
+        put_string(weave.own(), target.upstream_model);
         for &(key, raw) in &self.fields {
             match key.passage() {
                 Passage::Forwarded => {}
@@ -52,12 +57,12 @@ impl Body<'_> {
                 }
                 _ => Cow::Borrowed(raw),
             };
-            out.extend_from_slice(b",\"");
-            out.extend_from_slice(key.name().as_bytes());
-            out.extend_from_slice(b"\":");
-            out.extend_from_slice(raw.as_bytes());
+            weave.own().extend_from_slice(b",\"");
+            weave.own().extend_from_slice(key.name().as_bytes());
+            weave.own().extend_from_slice(b"\":");
+            weave.value(&raw);
         }
-        out
+        weave
     }
 }
 
@@ -83,7 +88,8 @@ mod tests {
 
     #[test]
     fn values_pass_byte_for_byte_and_our_fields_are_spliced() {
-        let forwarded = String::from_utf8(Body::read(BODY.as_bytes()).unwrap().forward(&TARGET)).unwrap();
+        let forwarded =
+            String::from_utf8(Body::read(BODY.as_bytes()).unwrap().forward(&TARGET, &Bytes::new()).concat()).unwrap();
         insta::assert_snapshot!(forwarded);
         let messages = &BODY[BODY.find("[ {").unwrap()..=BODY.rfind(']').unwrap()];
         assert!(forwarded.contains(messages), "messages are untouched");
@@ -92,7 +98,9 @@ mod tests {
     #[test]
     fn a_count_takes_the_prompt_only() {
         let target = Target { end_user: None, ..TARGET };
-        let forwarded = String::from_utf8(Body::read_for_count(BODY.as_bytes()).unwrap().forward_for_count(&target));
+        let forwarded = String::from_utf8(
+            Body::read_for_count(BODY.as_bytes()).unwrap().forward_for_count(&target, &Bytes::new()).concat(),
+        );
         let parsed: serde_json::Value = serde_json::from_str(&forwarded.unwrap()).unwrap();
         let keys: Vec<_> = parsed.as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys, ["model", "system", "messages"]);
@@ -101,7 +109,8 @@ mod tests {
     #[test]
     fn without_a_user_of_ours_none_is_sent() {
         let target = Target { end_user: None, ..TARGET };
-        let forwarded = String::from_utf8(Body::read(BODY.as_bytes()).unwrap().forward(&target)).unwrap();
+        let forwarded =
+            String::from_utf8(Body::read(BODY.as_bytes()).unwrap().forward(&target, &Bytes::new()).concat()).unwrap();
         assert!(!forwarded.contains("metadata") && !forwarded.contains("example.com"), "{forwarded}");
     }
 
@@ -114,7 +123,7 @@ mod tests {
             let fields: Vec<String> =
                 fields.iter().map(|(key, value)| format!("{space}\"{key}\"{space}:{space}{value}{space}")).collect();
             let body = format!("{space}{{{}}}{space}", fields.join(","));
-            let forwarded = Body::read(body.as_bytes()).unwrap().forward(&TARGET);
+            let forwarded = Body::read(body.as_bytes()).unwrap().forward(&TARGET, &Bytes::new()).concat();
             let (mine, theirs): (serde_json::Value, serde_json::Value) =
                 (serde_json::from_slice(&forwarded).unwrap(), serde_json::from_str(&body).unwrap());
             for key in ["messages", "system", "tools", "stream", "temperature"] {

@@ -10,12 +10,13 @@ use serde::Deserializer as _;
 use serde::de::{Deserialize, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::super::text::{Text, offset_in};
+use super::super::text::Text;
 use super::blocks::{Content, Message};
 use super::object::{List, UnknownKeys, fault, within};
 use super::options::Tool;
 use super::{MESSAGES_MAX, TOOLS_MAX};
 use crate::adapters::fault::{BodyError, BodyErrorCode};
+use crate::adapters::weave::offset_in;
 
 /// A key that we know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +183,7 @@ impl<'de> Visitor<'de> for TopVisitor<'de> {
         while let Some(name) = map.next_key::<Text<'de>>()? {
             // A key with escapes is not a part of the body, and tells no place.
             let place = match &name.0 {
-                Cow::Borrowed(name) => offset_in(self.text.as_bytes(), name).map(|at| (at, at + name.len())),
+                Cow::Borrowed(name) => offset_in(self.text.as_bytes(), name.as_bytes()).map(|at| (at, at + name.len())),
                 Cow::Owned(_) => None,
             };
             if let Some((key, start)) = open.take() {

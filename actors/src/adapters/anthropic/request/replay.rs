@@ -161,7 +161,9 @@ mod tests {
         );
         let target =
             Target { model: "claude-opus-4-7", upstream_model: "claude-opus-4-7", output_limit: 9, end_user: None };
-        let forwarded = String::from_utf8(Body::read(body.as_bytes()).unwrap().forward(&target)).unwrap();
+        let forwarded =
+            String::from_utf8(Body::read(body.as_bytes()).unwrap().forward(&target, &bytes::Bytes::new()).concat())
+                .unwrap();
         insta::assert_snapshot!(forwarded);
     }
 }

@@ -1,8 +1,10 @@
 //! The caller's body for an OpenAI-compatible provider: its own bytes, less what is ours to say.
 //!
-//! Values are copied as they came, so nothing that we do not understand is lost or changed inside a
+//! Values pass as they came, so nothing that we do not understand is lost or changed inside a
 //! message. Top-level keys that are not on the allow-list are cut out, and the model, the output limit, the
 //! stream options and the user are written by us.
+
+use bytes::Bytes;
 
 use super::Body;
 use super::top::is_forwarded;
@@ -11,6 +13,7 @@ use crate::adapters::Target;
 use crate::adapters::fault::BodyError;
 use crate::adapters::openai::json;
 use crate::adapters::openai::raw::Text;
+use crate::adapters::weave::Weave;
 
 /// A body that may be forwarded: what would change the price unseen has been refused.
 #[derive(Clone, Copy, Debug)]
@@ -40,24 +43,25 @@ impl Body<'_> {
 }
 
 impl Forwardable<'_> {
-    /// The body to send.
-    pub fn write(&self, target: &Target<'_>) -> Vec<u8> {
+    /// The body to send, in pieces: long values are parts of `source`, which is what the body was read from.
+    pub fn write(&self, target: &Target<'_>, source: &Bytes) -> Vec<Bytes> {
         let fields = self.body.fields.iter().filter(|field| is_forwarded(field.name));
-        let size: usize = fields.clone().map(|field| field.name.len() + field.raw.len() + 4).sum();
-        let mut out = Vec::with_capacity(size + 192 + target.upstream_model.len());
-        out.extend_from_slice(b"{\"model\":");
-        json::string(&mut out, target.upstream_model);
+        let size: usize = fields.clone().map(|field| field.name.len() + Weave::room(field.raw) + 4).sum();
+        let mut weave = Weave::of(source, size + 192 + target.upstream_model.len());
+        weave.own().extend_from_slice(b"{\"model\":");
+        json::string(weave.own(), target.upstream_model);
         for field in fields {
-            out.extend_from_slice(b",\"");
-            out.extend_from_slice(field.name.as_bytes());
-            out.extend_from_slice(b"\":");
-            out.extend_from_slice(field.raw.as_bytes());
+            weave.own().extend_from_slice(b",\"");
+            weave.own().extend_from_slice(field.name.as_bytes());
+            weave.own().extend_from_slice(b"\":");
+            weave.value(field.raw);
         }
+        let out = weave.own();
         // Providers that know only the older name are told by callers who use it.
         let older_name = self.body.raw("max_completion_tokens").is_none() && self.body.raw("max_tokens").is_some();
         let limit: &[u8] = if older_name { b",\"max_tokens\":" } else { b",\"max_completion_tokens\":" };
         out.extend_from_slice(limit);
-        json::number(&mut out, u64::from(target.output_limit));
+        json::number(out, u64::from(target.output_limit));
         if self.body.stream {
             out.extend_from_slice(b",\"stream_options\":{\"include_usage\":true");
             let options = self.body.field::<StreamOptions<'_>>("stream_options").ok().flatten();
@@ -69,10 +73,10 @@ impl Forwardable<'_> {
         }
         if let Some(user) = target.end_user {
             out.extend_from_slice(b",\"user\":");
-            json::string(&mut out, user);
+            json::string(out, user);
         }
         out.push(b'}');
-        out
+        weave.finish()
     }
 }
 
@@ -85,7 +89,8 @@ mod tests {
 
     fn forwarded(json: &str) -> String {
         let body = Body::read(json.as_bytes()).unwrap();
-        String::from_utf8(body.forwardable().unwrap().write(&TARGET)).unwrap()
+        let pieces = body.forwardable().unwrap().write(&TARGET, &Bytes::new());
+        String::from_utf8(pieces.concat()).unwrap()
     }
 
     #[test]

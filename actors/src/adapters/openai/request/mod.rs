@@ -301,7 +301,7 @@ mod tests {
                 prop_assert!(body.summary().input.text_bytes > 0);
                 if let Ok(forwardable) = body.forwardable() {
                     let target = Target { model: "m", upstream_model: "u", output_limit: 5, end_user: None };
-                    let written: serde_json::Value = serde_json::from_slice(&forwardable.write(&target)).unwrap();
+                    let written: serde_json::Value = serde_json::from_slice(&forwardable.write(&target, &bytes::Bytes::new()).concat()).unwrap();
                     prop_assert_eq!(&written["model"], "u");
                 }
                 if let Ok(request) = body.to_chat() {

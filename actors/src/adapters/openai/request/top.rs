@@ -15,7 +15,8 @@ use super::object::{DUPLICATE, List, UnknownKeys};
 use super::position::refusal;
 use super::wire::{MESSAGES_MAX, MessageFields, TOOLS_MAX, ToolFields};
 use crate::adapters::fault::BodyError;
-use crate::adapters::openai::raw::{Text, offset_in};
+use crate::adapters::openai::raw::Text;
+use crate::adapters::weave::offset_in;
 
 /// What stands at the top of a body.
 #[derive(Debug, Default)]

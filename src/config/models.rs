@@ -184,6 +184,7 @@ fn find_providers(
     let shipped = reader.origins.of(&key) == Origin::Shipped;
     let mut found: Vec<ProviderId> = Vec::new();
     let mut complete = true;
+    let mut kind = None;
     for id in ids {
         let reason = match all.iter().find(|provider| provider.id.as_str() == id) {
             None => format!("there is no provider `{id}`"),
@@ -191,7 +192,12 @@ fn find_providers(
                 format!("provider `{id}` is of kind {}, which serves no {}", provider.kind.name(), modality.name())
             }
             Some(provider) if found.contains(&provider.id) => format!("names provider `{id}` twice"),
+            // Sizes, batches and prices by tier are those of a protocol; a request is planned for one.
+            Some(provider) if modality == Modality::Image && kind.is_some_and(|kind| kind != provider.kind) => {
+                format!("provider `{id}` is of another kind than the first: the images of a model come by one protocol")
+            }
             Some(provider) => {
+                kind = kind.or(Some(provider.kind));
                 found.push(provider.id.clone());
                 continue;
             }

@@ -310,6 +310,13 @@ fn every_mistake_is_named_with_file_key_and_reason() {
             format!("{}{price}", MODEL.replace("'text'", "'image'").replace("'anthropic'", "'ark'")),
         ),
         (
+            "images by two protocols",
+            format!(
+                "{}list_price = {{ 1K = '1' }}\n",
+                MODEL.replace("'text'", "'image'").replace("'anthropic'", "['ark', 'novelai']")
+            ),
+        ),
+        (
             "voice prices by the token",
             format!(
                 "{}max_output_tokens = 5\n{price}",

@@ -133,7 +133,7 @@ impl ApiError {
                 let error = Self::new(Code::InvalidRequest, "the provider does not take this request");
                 Self { param: param.map(str::to_owned), ..error }
             }
-            MediaFault::OurMoney | MediaFault::OurKey | MediaFault::OurModel => {
+            MediaFault::OurMoney | MediaFault::OurQuota | MediaFault::OurKey | MediaFault::OurModel => {
                 Self::new(Code::UpstreamUnavailable, "the provider is not available to this gateway right now")
                     .no_retry()
             }

@@ -10,6 +10,7 @@ pub mod dialects;
 pub mod dispatch;
 pub mod generator;
 pub mod image;
+pub mod makers;
 pub mod meter;
 pub mod plain;
 pub mod quote;

@@ -54,7 +54,10 @@ pub const METRICS: &[Metric] = &[
     gauge("lmhaven_inflight_requests", "Admitted requests that run now."),
     gauge("lmhaven_streams_open", "Streams that a provider is answering now, by provider."),
     counter("lmhaven_charged_usd_total", "What customers were charged, in US dollars, by model and provider."),
-    counter("lmhaven_upstream_cost_usd_total", "The same usage at list price, in US dollars, by model and provider."),
+    counter(
+        "lmhaven_upstream_cost_usd_total",
+        "The same usage at list price, and images that were made but not charged, in US dollars, by model and provider.",
+    ),
     counter("lmhaven_credits_usd_total", "Credit that operators gave, in US dollars."),
     counter("lmhaven_refunds_usd_total", "Money that operators took back or that went back to a card, in US dollars."),
     counter("lmhaven_topups_usd_total", "Money that customers paid by card, in US dollars."),

@@ -246,3 +246,30 @@ async fn images_that_are_being_made_have_a_budget_of_bytes() {
     generate(&haven, &workspace, &draw("nano-banana-pro", 1, "url")).await.ok();
     haven.finish().await;
 }
+
+#[actix_web::test]
+async fn images_that_cannot_be_kept_cost_the_caller_nothing_and_are_counted_as_our_cost() {
+    let haven = Haven::start().await;
+    let workspace = haven.workspace("1").await;
+    // The place of images is a file now, in which nothing can be kept.
+    let place = haven.folder.path().join("store").join("images");
+    std::fs::remove_dir_all(&place).unwrap();
+    std::fs::write(&place, "in the way").unwrap();
+    let reply = generate(&haven, &workspace, &draw("nano-banana-pro", 2, "url")).await;
+    assert_eq!(reply.refusal(), (503, "overloaded"));
+    assert_eq!(reply.header("x-should-retry"), "false", "they were made");
+    assert_nothing_charged(&haven, &workspace).await;
+    assert_eq!(haven.control.charges().len(), 2);
+    let scrape = haven.client.get(format!("{}/metrics", haven.admin_base)).send().await.unwrap().text().await.unwrap();
+    let value = |name: &str| {
+        let mut lines = scrape.lines().filter(|line| line.starts_with(name) && line.contains("\"nano-banana-pro\""));
+        let line = lines.next().unwrap_or_else(|| panic!("no {name} in {scrape}"));
+        line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()
+    };
+    let close = |left: f64, right: f64| (left - right).abs() < 1e-9;
+    assert!(close(value("lmhaven_upstream_cost_usd_total{"), 0.268), "twice the list price");
+    assert!(close(value("lmhaven_charged_usd_total{"), 0.0) && close(value("lmhaven_images_total{"), 0.0));
+    // The bytes need no place.
+    generate(&haven, &workspace, &draw("nano-banana-pro", 1, "b64_json")).await.ok();
+    haven.finish().await;
+}

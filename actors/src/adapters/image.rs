@@ -103,7 +103,7 @@ impl ImageMachine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::{Charge, Lost, MediaFault, Pixels, ResponseFormat, Size};
+    use crate::media::{Charge, Image, ImageFormat, Lost, MediaFault, Pixels, ResponseFormat, Size};
     use proptest::prelude::*;
 
     const MODELS: [(ImageAdapter, &str); 5] = [
@@ -138,14 +138,20 @@ mod tests {
         #[test]
         fn whatever_is_asked_every_job_begins_with_the_one_call_that_may_cost(
             width in 1..=Pixels::SIDE_MAX, height in 1..=Pixels::SIDE_MAX, auto: bool, count in 1..=ImageRequest::COUNT_MAX,
+            came in (1..=Pixels::SIDE_MAX, 1..=Pixels::SIDE_MAX).prop_map(|(width, height)| Pixels { width, height }),
         ) {
             let size = if auto { Size::Auto } else { Size::Pixels(Pixels { width, height }) };
             for (adapter, upstream_model) in MODELS {
                 let plan = adapter.plan(&request(size, count), upstream_model).unwrap();
                 prop_assert_eq!(plan.worst_case(), (plan.tier, count), "the hold covers every image");
                 let setting = Setting { upstream_model, base_url: "http://127.0.0.1:1", seed: 0, budget_millis: 1_000 };
+                let (priced, _) = plan.chargeable();
                 for job in &plan.jobs {
                     prop_assert!(job.tier <= plan.tier);
+                    for size in [Pixels { width, height }, came] {
+                        let image = Image { bytes: bytes::Bytes::new(), format: ImageFormat::Png, size };
+                        prop_assert!(priced.contains(&job.charged_tier(&image)), "{size} is of a tier without a price");
+                    }
                     let (mut machine, step) = adapter.begin(job, &setting);
                     let Step::Call(call) = step else { panic!("{step:?}") };
                     prop_assert_eq!(call.charge, Charge::Starts);

@@ -19,9 +19,12 @@ pub enum MediaFault {
         /// The caller's field.
         param: Option<&'static str>,
     },
-    /// Our account has no money or no subscription: 503, an alarm, and another account.
+    /// Our account has no money or no subscription: 503, an alarm, and another account from then on.
     #[error("the provider account is out of credit")]
     OurMoney,
+    /// Our account's quota or spend limit is used up, told by a 429: 503, an alarm, and another account at once.
+    #[error("the quota of the provider account is used up")]
+    OurQuota,
     /// Our key is refused: 503, and the account is to be disabled.
     #[error("the provider refuses the key")]
     OurKey,
@@ -62,20 +65,24 @@ pub enum MediaFault {
 pub enum Retry {
     /// No.
     No,
-    /// Only on another account: this one would say the same.
+    /// Only on another account, of this provider or of the model's next: this one would say the same.
     OtherAccount,
     /// On another account, or on the same where there is no other.
     AnyAccount,
 }
 
 impl MediaFault {
-    /// Whether a second attempt may be made, one at most.
+    /// Whether a second attempt may be made, one at most. After no 4xx but a 429, and never where the provider may
+    /// have charged (INTERFACE §3, promise 6).
     pub const fn retry(self) -> Retry {
         match self {
-            Self::OurMoney | Self::OurKey | Self::OurModel | Self::Busy { .. } => Retry::OtherAccount,
+            Self::OurQuota | Self::Busy { .. } => Retry::OtherAccount,
             Self::NothingMade | Self::NotSent | Self::Failed { status: 500 | 502 | 503 } => Retry::AnyAccount,
             Self::Policy
             | Self::BadInput { .. }
+            | Self::OurMoney
+            | Self::OurKey
+            | Self::OurModel
             | Self::Failed { .. }
             | Self::UnknownOutcome { .. }
             | Self::Malformed { .. } => Retry::No,
@@ -117,6 +124,7 @@ mod tests {
             MediaFault::NothingMade,
             MediaFault::BadInput { param: None },
             MediaFault::OurMoney,
+            MediaFault::OurQuota,
             MediaFault::OurKey,
             MediaFault::OurModel,
             MediaFault::Busy { retry_after_millis: None },
@@ -130,6 +138,18 @@ mod tests {
         let risky: Vec<_> = faults.into_iter().filter(|fault| fault.may_have_charged()).collect();
         assert_eq!(risky.len(), 4, "{risky:?}");
         assert!(risky.iter().all(|fault| fault.retry() == Retry::No));
+    }
+
+    #[test]
+    fn of_all_4xx_only_a_429_goes_to_another_account() {
+        for fault in [MediaFault::OurQuota, MediaFault::Busy { retry_after_millis: None }] {
+            assert_eq!(fault.retry(), Retry::OtherAccount, "{fault}");
+        }
+        let param = None;
+        let others = [MediaFault::OurMoney, MediaFault::OurKey, MediaFault::OurModel, MediaFault::BadInput { param }];
+        for fault in others {
+            assert_eq!(fault.retry(), Retry::No, "{fault}");
+        }
     }
 
     #[test]

@@ -57,6 +57,9 @@ pub struct Pool {
     started: Instant,
 }
 
+/// How long an account that needs an operator is not asked where others can be: then it may have been tended to.
+const ASIDE_MILLIS: u64 = 60_000;
+
 /// Addresses that are kept: more than any provider has models.
 const URIS_MAX: usize = 256;
 
@@ -80,6 +83,8 @@ pub enum Outcome {
     Answered,
     /// It failed in a way that another account may not.
     Failed(&'static str),
+    /// It cannot serve until somebody tends to it, and others can: it stands aside for a while.
+    Unusable(&'static str),
     /// It asked to slow down.
     RateLimited {
         /// For how long; a second where it did not say.
@@ -220,6 +225,12 @@ impl Pool {
                 && account.cooling_until_millis.load(Ordering::Relaxed) <= now
                 && account.in_flight.load(Ordering::Relaxed) < self.spec.max_in_flight
         })
+    }
+
+    /// Whether any account could take an attempt now.
+    pub fn has_free(&self) -> bool {
+        // No pool has so many accounts.
+        self.has_other(usize::MAX)
     }
 
     /// Switches an account on or off. Running requests go on. Tells whether there is such an account.
@@ -363,6 +374,11 @@ impl Pool {
                 drop(breaker);
                 *account.last_error.lock() = Some(what);
             }
+            Outcome::Unusable(what) => {
+                self.count_cooldown("failing");
+                account.cooling_until_millis.fetch_max(now.saturating_add(ASIDE_MILLIS), Ordering::Relaxed);
+                *account.last_error.lock() = Some(what);
+            }
             Outcome::RateLimited { cool_down } => {
                 if !cool_down.is_zero() {
                     self.count_cooldown("rate_limited");
@@ -454,6 +470,19 @@ mod tests {
             matches!(pool.pick(Some(1)), Err(NoAccount::Cooling { retry_after_millis }) if retry_after_millis > 3_590_000)
         );
         assert_eq!(pool.view()[0].state, AccountState::Cooling);
+    }
+
+    #[test]
+    fn an_account_that_needs_an_operator_stands_aside() {
+        let pool = pool(2, 10);
+        pool.pick(None).unwrap().report(Outcome::Unusable("no credit"));
+        let view = pool.view()[0];
+        assert_eq!((view.state, view.last_error), (AccountState::Cooling, Some("no credit")));
+        assert!(view.back_in_millis.is_some_and(|millis| millis > 50_000));
+        assert_eq!(pool.pick(None).unwrap().account(), 1);
+        assert!(pool.has_free() && !pool.has_other(1));
+        pool.switch(0, true);
+        assert_eq!(pool.pick(None).unwrap().account(), 0, "tended to");
     }
 
     #[test]

@@ -10,20 +10,19 @@ use lmhaven_actors::adapters::image::ImageAdapter;
 use lmhaven_actors::media::{
     Answer, Auth, Call, Charge, Delivery, ImageJob, Lost, MediaFault, Method, News, Place, Retry, Setting, Step,
 };
-use lmhaven_actors::provider::{Attempt, Fetch, FetchError, Fetched, KeyHeader, NoAccount, Outcome, Seat, Target};
+use lmhaven_actors::provider::{Fetch, FetchError, Fetched, KeyHeader, NoAccount, Outcome, Seat, Target};
 use lmhaven_actors::system::fresh;
 use tokio::time::timeout;
 
-use super::maker;
 use crate::config::Model;
 use crate::error::ApiError;
-use crate::relay::Worker;
 use crate::relay::dispatch::count;
+use crate::relay::makers::{Makers, Turn};
 use crate::telemetry::Timing;
 
 /// The generations of one request, and the second attempt that they share.
 pub(super) struct Attempts<'a> {
-    worker: &'a Worker,
+    makers: &'a Makers<ImageAdapter>,
     model: &'a Model,
     timing: &'a Timing,
     sent: &'a Cell<bool>,
@@ -31,47 +30,55 @@ pub(super) struct Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    pub(super) const fn new(worker: &'a Worker, model: &'a Model, timing: &'a Timing, sent: &'a Cell<bool>) -> Self {
-        Self { worker, model, timing, sent, retry_left: Cell::new(true) }
+    pub(super) const fn new(
+        makers: &'a Makers<ImageAdapter>,
+        model: &'a Model,
+        timing: &'a Timing,
+        sent: &'a Cell<bool>,
+    ) -> Self {
+        Self { makers, model, timing, sent, retry_left: Cell::new(true) }
     }
 
     /// Runs a generation, and once more where that is safe.
     pub(super) async fn generate(&self, job: &ImageJob) -> Result<Delivery, ApiError> {
-        let Some((provider, adapter)) = maker::provider(self.worker, self.model) else {
-            return Err(ApiError::no_account(NoAccount::Disabled));
-        };
-        let mut except = None;
-        let mut again = false;
+        let mut turn = Turn::default();
+        let mut failed = None;
         loop {
-            let spec = provider.pool().spec();
             self.timing.waits();
-            let seated = timeout(spec.answer_timeout, provider.seat_in_turn(Attempt { except })).await;
-            let seat =
-                seated.unwrap_or(Err(NoAccount::Busy { retry_after_millis: 1_000 })).map_err(ApiError::no_account)?;
+            let taken = self.makers.seat(&mut turn, async |provider, attempt| {
+                let seated = timeout(provider.pool().spec().answer_timeout, provider.seat_in_turn(attempt)).await;
+                seated.unwrap_or(Err(NoAccount::Busy { retry_after_millis: 1_000 }))
+            });
+            let (maker, seat) = match taken.await {
+                Ok(taken) => taken,
+                // Whoever was free a moment ago is not any more: what the first attempt came to is what there is.
+                Err(none) => return Err(failed.unwrap_or_else(|| ApiError::no_account(none))),
+            };
             let account = seat.guard().account();
-            self.timing.asked(&spec.id);
-            let fault = match self.attempt(adapter, &seat, job).await {
+            let provider = &maker.provider.pool().spec().id;
+            self.timing.asked(provider);
+            let fault = match self.attempt(maker.how, &seat, job).await {
                 Ok(delivery) => {
                     seat.guard().report(Outcome::Answered);
-                    count(&spec.id, "ok");
+                    count(provider, "ok");
                     return Ok(delivery);
                 }
                 Err(fault) => fault,
             };
-            let others = provider.pool().has_other(account);
-            report(&fault, &seat, others);
+            let other = self.makers.other(turn, account);
+            report(&fault, &seat, other.is_some());
             drop(seat);
-            let may_repeat = match fault.retry() {
-                Retry::No => false,
-                Retry::OtherAccount => others,
-                Retry::AnyAccount => true,
+            let next = match fault.retry() {
+                Retry::No => None,
+                Retry::OtherAccount => other,
+                Retry::AnyAccount => other.or(Some(turn.again())),
             };
-            if !may_repeat || !self.retry_left.replace(false) {
-                let error = ApiError::media(&fault);
-                return Err(if again { error.no_retry_unless_told() } else { error });
+            let error = ApiError::media(&fault);
+            match next {
+                Some(next) if self.retry_left.replace(false) => turn = next,
+                _ => return Err(if failed.is_some() { error.no_retry_unless_told() } else { error }),
             }
-            again = true;
-            except = others.then_some(account);
+            failed = Some(error);
         }
     }
 
@@ -176,9 +183,11 @@ pub(in crate::relay) fn report(fault: &MediaFault, seat: &Seat, others: bool) {
     let (outcome, label) = match fault {
         MediaFault::Policy | MediaFault::NothingMade => (Outcome::Answered, "ok"),
         MediaFault::BadInput { .. } => (Outcome::Answered, "4xx"),
-        MediaFault::OurMoney | MediaFault::OurKey | MediaFault::OurModel => {
+        MediaFault::OurMoney | MediaFault::OurQuota | MediaFault::OurKey | MediaFault::OurModel => {
             tracing::error!(%provider, account = guard.account(), what = %fault, "a provider account needs an operator");
-            (Outcome::Failed("the account needs an operator"), "4xx")
+            let what = "the account needs an operator";
+            let outcome = if others { Outcome::Unusable(what) } else { Outcome::Failed(what) };
+            (outcome, if *fault == MediaFault::OurQuota { "429" } else { "4xx" })
         }
         MediaFault::Busy { retry_after_millis } => {
             // Without a word of how long, only a pool with another account can afford to wait.

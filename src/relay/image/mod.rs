@@ -2,10 +2,9 @@
 //!
 //! Generating runs as a task of its own, because a provider that was asked makes the images and bills them whether
 //! or not the caller is still there: the task outlives a caller who leaves, and settles. `generate.rs` runs one
-//! generation step by step, `maker.rs` knows who makes a model's images, `reply.rs` writes the answer.
+//! generation step by step, `reply.rs` writes the answer.
 
 mod generate;
-mod maker;
 mod reply;
 
 use std::cell::Cell;
@@ -14,6 +13,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::join_all;
+use lmhaven_actors::adapters::image::ImageAdapter;
 use lmhaven_actors::adapters::openai;
 use lmhaven_actors::domain::account::{Admission, Charge};
 use lmhaven_actors::domain::ids::RequestId;
@@ -32,6 +32,7 @@ use crate::edge::BodyBudget;
 use crate::error::{ApiError, Code};
 use crate::relay::admission::{self, Asked, Leased};
 use crate::relay::chat::Failed;
+use crate::relay::makers::Makers;
 use crate::relay::meter::AWAITED_FREE;
 use crate::relay::watch::{CallerSocket, Watched};
 use crate::relay::{Running, Worker};
@@ -65,6 +66,7 @@ struct Admitted {
     request: RequestId,
     worker: Rc<Worker>,
     model: Arc<Model>,
+    makers: Makers<ImageAdapter>,
     asked: ImageRequest,
     jobs: Vec<ImageJob>,
     row: PriceRow,
@@ -84,7 +86,7 @@ async fn admit(asking: Asked<'_>, payload: web::Payload) -> Result<(Admitted, Wa
     drop(body);
     let model = admission::find_model(gateway, &asked.model, Modality::Image)?;
     let failed = |error: ApiError| Failed { model: Some(model.clone()), ..error.into() };
-    let Some((_, adapter)) = maker::provider(worker, &model) else {
+    let Some((makers, adapter)) = makers(worker, &model) else {
         return Err(failed(ApiError::no_account(NoAccount::Disabled)));
     };
     let plan = adapter.plan(&asked, &model.upstream_model).map_err(|error| failed(error.into()))?;
@@ -112,6 +114,7 @@ async fn admit(asking: Asked<'_>, payload: web::Payload) -> Result<(Admitted, Wa
     let admitted = Admitted {
         request: id,
         worker: worker.clone(),
+        makers,
         asked,
         jobs: plan.jobs,
         row,
@@ -123,6 +126,17 @@ async fn admit(asking: Asked<'_>, payload: web::Payload) -> Result<(Admitted, Wa
         model,
     };
     Ok((admitted, watched))
+}
+
+/// The model's providers that are in use, and the adapter that speaks to all of them. The configuration names none of
+/// another kind: what was planned and held for is the same at each.
+fn makers(worker: &Worker, model: &Model) -> Option<(Makers<ImageAdapter>, ImageAdapter)> {
+    let mut spoken = None;
+    let makers = Makers::of(worker, model, |provider| {
+        let adapter = ImageAdapter::by_kind(provider.kind.name())?;
+        (*spoken.get_or_insert(adapter) == adapter).then_some(adapter)
+    })?;
+    Some((makers, spoken?))
 }
 
 /// What the images cost at most. A tier without a price is not sold, and neither is a request that may come back in one.
@@ -176,7 +190,7 @@ async fn deliver((admitted, watched): (Admitted, Watched)) -> Result<HttpRespons
 
 /// Everything after the admission: generates, keeps, settles, writes.
 async fn generate_all(admitted: Admitted, present: Rc<Cell<bool>>) -> Result<HttpResponse, Failed> {
-    let attempts = Attempts::new(&admitted.worker, &admitted.model, &admitted.timing, &admitted.sent);
+    let attempts = Attempts::new(&admitted.makers, &admitted.model, &admitted.timing, &admitted.sent);
     let generations = join_all(admitted.jobs.iter().map(|job| attempts.generate(job))).await;
     admitted.timing.heard();
     let (mut made, mut fault) = (Vec::new(), None);
@@ -190,40 +204,47 @@ async fn generate_all(admitted: Admitted, present: Rc<Cell<bool>>) -> Result<Htt
     }
     if made.is_empty() {
         let error = fault.unwrap_or_else(|| ApiError::new(Code::UpstreamBadGateway, "the provider made no image"));
-        return Err(fail(admitted, error).await);
+        return Err(fail(admitted, &Usage::default(), error).await);
     }
     finish(admitted, made, present.get()).await
 }
 
-async fn fail(admitted: Admitted, error: ApiError) -> Failed {
-    let settled = admitted.lease.release().await;
-    telemetry::request_ended(Route::Images, &admitted.model, &admitted.timing, End::Failed(&error));
-    Failed { model: Some(admitted.model), standing: settled.standing, ..error.into() }
+/// Ends a request that is not charged. What was made for it, `made`, we owe the provider all the same.
+async fn fail(admitted: Admitted, made: &Usage, error: ApiError) -> Failed {
+    let Admitted { model, row, lease, timing, .. } = admitted;
+    let settled = lease.release().await;
+    let list_cost = row.list_cost(made).unwrap_or_default();
+    telemetry::charged(&model, &timing, &Usage::default(), NanoUsd::ZERO, list_cost);
+    telemetry::request_ended(Route::Images, &model, &timing, End::Failed(&error));
+    Failed { model: Some(model), standing: settled.standing, ..error.into() }
 }
 
-/// Keeps what was made, charges for it, and answers.
+/// Keeps what was made, charges for it, and answers. An error from here on says that nobody is to ask again by itself:
+/// the images were made, and may be billed.
 async fn finish(admitted: Admitted, made: Vec<(ImageTier, Image)>, present: bool) -> Result<HttpResponse, Failed> {
     let usage = usage_of(made.iter().map(|(tier, _)| (*tier, 1)));
+    let amount = match admitted.row.charge(&usage) {
+        Ok(amount) => amount,
+        Err(error) => {
+            // The admission refused whatever could come back without a price; no other price stands in for it.
+            let error = admission::unpriced(&error, &admitted.model).no_retry();
+            return Err(fail(admitted, &usage, error).await);
+        }
+    };
     let images = made.into_iter().map(|(_, image)| image).collect();
     // Nobody could open what is kept for a caller who left.
     let written = if present { reply::write(&admitted, images).await } else { Ok(reply::nothing()) };
     let written = match written {
         Ok(written) => written,
-        Err(error) => return Err(fail(admitted, error).await),
+        Err(error) => return Err(fail(admitted, &usage, error).await),
     };
-    let Admitted { request, worker, model, row, lease, timing, .. } = admitted;
-    let amount = row.charge(&usage).unwrap_or_else(|error| {
-        tracing::error!(%error, "a charge could not be computed; charging what was held");
-        lease.held()
-    });
     let charge = Charge { usage, amount };
-    lease.note(charge);
-    if worker.gateway.core.journal.durable(lease.ticket()).await.is_err() {
-        let _ = lease.release().await;
-        let error = ApiError::new(Code::StoreUnavailable, "the gateway cannot record requests right now");
-        telemetry::request_ended(Route::Images, &model, &timing, End::Failed(&error));
-        return Err(error.into());
+    admitted.lease.note(charge);
+    if admitted.worker.gateway.core.journal.durable(admitted.lease.ticket()).await.is_err() {
+        let error = ApiError::new(Code::StoreUnavailable, "the gateway cannot record requests right now").no_retry();
+        return Err(fail(admitted, &usage, error).await);
     }
+    let Admitted { request, model, row, lease, timing, .. } = admitted;
     let settled = lease.settle(charge).await;
     let list_cost = row.list_cost(&usage).unwrap_or_default();
     telemetry::charged(&model, &timing, &usage, settled.charged, list_cost);

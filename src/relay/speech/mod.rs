@@ -2,8 +2,9 @@
 //!
 //! The caller's 200 waits for the first bytes that are of the format asked for; until then any failure has a status,
 //! since SDKs save whatever body comes as audio. After it a failure cuts the connection, never a clean end.
-//! `tally.rs` counts what the metrics say of it.
+//! `begin.rs` asks providers until there is audio, `tally.rs` counts what the metrics say of it.
 
+mod begin;
 mod tally;
 
 use std::rc::Rc;
@@ -13,9 +14,9 @@ use std::time::{Duration, Instant};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use lmhaven_actors::adapters::elevenlabs::{self, SpeechCall};
-use lmhaven_actors::adapters::{UpstreamFault, openai};
+use lmhaven_actors::adapters::openai;
 use lmhaven_actors::domain::account::{Admission, Charge, Standing};
 use lmhaven_actors::domain::ids::RequestId;
 use lmhaven_actors::domain::price::PriceRow;
@@ -24,22 +25,23 @@ use lmhaven_actors::domain::usage::{Bucket, Usage};
 use lmhaven_actors::keyring::KeyEntry;
 use lmhaven_actors::media::audio::AudioMeter;
 use lmhaven_actors::media::speech::AudioFormat;
-use lmhaven_actors::provider::{Attempt, Call, Exchange, ExchangeError, NoAccount, Outcome, ProviderHandle};
+use lmhaven_actors::provider::{Exchange, ExchangeError, NoAccount, Outcome};
 use lmhaven_actors::workspace::Lease;
-use tokio::time::timeout;
 
 use crate::config::{Modality, Model};
 use crate::error::{ApiError, Code};
 use crate::relay::admission::{self, Asked, Leased};
 use crate::relay::chat::{self, Failed};
-use crate::relay::dispatch::{count, malformed, read_fault};
+use crate::relay::dispatch::{count, malformed};
 use crate::relay::generator::{Generator, Next, Yielder};
+use crate::relay::makers::Makers;
 use crate::relay::meter::AWAITED_FREE;
 use crate::relay::stream_body::{Ended, StreamBody};
 use crate::relay::watch::{CallerSocket, Signal, Watched};
 use crate::relay::{Running, Worker};
 use crate::telemetry::{self, End, Route, Timing};
 
+use begin::{Begun, begin};
 use tally::Tally;
 
 /// How long a hold may stay open: longer than any speech takes.
@@ -68,8 +70,9 @@ struct Admitted {
     request: RequestId,
     worker: Rc<Worker>,
     model: Arc<Model>,
-    provider: Rc<ProviderHandle>,
-    call: SpeechCall,
+    makers: Makers<SpeechCall>,
+    /// Of the input: what the provider bills.
+    characters: u64,
     format: AudioFormat,
     row: PriceRow,
     lease: Lease,
@@ -87,20 +90,20 @@ async fn admit(asking: Asked<'_>, payload: web::Payload) -> Result<Admitted, Fai
     drop(body);
     let model = admission::find_model(gateway, &asked.model, Modality::Voice)?;
     let failed = |error: ApiError| Failed { model: Some(model.clone()), ..error.into() };
-    let (provider, voices) = model
-        .providers
-        .iter()
-        .find_map(|id| {
-            let provider = worker.providers.get(id)?;
-            let configured = gateway.config.providers.iter().find(|known| known.id == *id)?;
-            Some((provider.clone(), configured.voices.clone()?))
-        })
-        .ok_or_else(|| failed(ApiError::no_account(NoAccount::Disabled)))?;
-    // An unknown voice is refused here, before anything is held.
-    let call = elevenlabs::render(&asked, &model.upstream_model, &voices).map_err(|error| failed(error.into()))?;
+    // An unknown voice is refused here, before anything is held. Each provider has voices of its own.
+    let mut refused = None;
+    let makers = Makers::of(worker, &model, |provider| {
+        let call = elevenlabs::render(&asked, &model.upstream_model, provider.voices.as_deref()?);
+        call.map_err(|error| refused.get_or_insert(error).clone()).ok()
+    });
+    let Some(makers) = makers else {
+        let none = || ApiError::no_account(NoAccount::Disabled);
+        return Err(failed(refused.map_or_else(none, ApiError::from)));
+    };
+    let characters = makers.first().how.characters;
     let now = gateway.core.clock.now().wall;
     let (row, price_version) = admission::price(gateway, &model, now).map_err(failed)?;
-    let worst = row.speech_hold(call.characters).map_err(|error| failed(admission::unpriced(&error, &model)))?;
+    let worst = row.speech_hold(characters).map_err(|error| failed(admission::unpriced(&error, &model)))?;
     let watched = worker.watch.over(request.conn_data::<CallerSocket>(), key.clone());
     let admission = Admission {
         request: id,
@@ -119,8 +122,8 @@ async fn admit(asking: Asked<'_>, payload: web::Payload) -> Result<Admitted, Fai
     Ok(Admitted {
         request: id,
         worker: worker.clone(),
-        provider,
-        call,
+        makers,
+        characters,
         format: asked.format,
         row,
         lease,
@@ -140,7 +143,7 @@ impl Admitted {
     /// What so much audio costs. A caller who had all of it, or who left, pays at least for the characters, which is
     /// what the provider bills; speech that broke off pays for the minutes alone.
     fn charge(&self, meter: &AudioMeter, with_characters: bool) -> Charge {
-        let usage = usage_of(if with_characters { self.call.characters } else { 0 }, meter.microseconds());
+        let usage = usage_of(if with_characters { self.characters } else { 0 }, meter.microseconds());
         let amount = self.row.charge(&usage).unwrap_or_else(|error| {
             tracing::error!(%error, "a charge could not be computed; charging what was held");
             self.lease.held()
@@ -228,7 +231,9 @@ async fn relay(admitted: &Admitted, tally: &Tally, meter: &mut AudioMeter, yield
     *meter = measured;
     let _open = telemetry::first_event(Route::Speech, &admitted.model, &admitted.timing);
     if admitted.worker.gateway.core.journal.durable(admitted.lease.ticket()).await.is_err() {
-        return Err(ApiError::new(Code::StoreUnavailable, "the gateway cannot record requests right now").into());
+        // It speaks, and is billed.
+        let error = ApiError::new(Code::StoreUnavailable, "the gateway cannot record requests right now");
+        return Err(error.no_retry().into());
     }
     telemetry::first_event_leaves(Route::Speech, &admitted.model, &admitted.timing);
     let result = pump(admitted, tally, meter, yielder, &mut exchange, first).await;
@@ -254,7 +259,7 @@ async fn pump(
     first: Bytes,
 ) -> Result<(), Stop> {
     let stop = |error, caller| Stop { error, caller, delivered: true };
-    admitted.watched.expect_events(admitted.provider.pool().spec().idle_timeout);
+    admitted.watched.expect_events(exchange.guard.pool().spec().idle_timeout);
     let mut journalled_at = Instant::now();
     let mut bytes = first;
     loop {
@@ -292,96 +297,6 @@ async fn pump(
         meter.push(&chunk).map_err(|_| stop(malformed("audio of the format asked for"), false))?;
         bytes = chunk;
     }
-}
-
-/// Speech that has begun: what came so far is audio of the right format.
-struct Begun {
-    exchange: Exchange,
-    first: Bytes,
-    meter: AudioMeter,
-}
-
-/// Attempts until there is audio. A second one only where the first cannot have been charged for.
-async fn begin(admitted: &Admitted) -> Result<Begun, ApiError> {
-    let mut except = None;
-    let mut again = false;
-    loop {
-        let spec = admitted.provider.pool().spec();
-        let began = Instant::now();
-        let seat = admitted.provider.seat(Attempt { except }).await.map_err(ApiError::no_account)?;
-        let account = seat.guard().account();
-        admitted.timing.asked(&spec.id);
-        let json = (reqwest::header::CONTENT_TYPE, reqwest::header::HeaderValue::from_static("application/json"));
-        let body = Bytes::from(admitted.call.body.clone()).into();
-        let call = Call { path: admitted.call.path.clone(), headers: vec![json], body };
-        let (error, retryable) = match timeout(spec.first_byte_timeout, seat.send(call)).await {
-            Err(_) => {
-                admitted.provider.pool().report(account, Outcome::Failed("no answer in time"));
-                count(&spec.id, "timeout");
-                (ExchangeError::TimedOut.into(), false)
-            }
-            Ok(Err((error, guard))) => {
-                guard.report(Outcome::Failed("no connection, or closed before an answer"));
-                count(&spec.id, "connect");
-                // Only what was never sent is free for certain.
-                (ApiError::from(error), error == ExchangeError::NoConnection)
-            }
-            Ok(Ok(exchange)) if exchange.status() == 200 => {
-                let left = spec.first_byte_timeout.saturating_sub(began.elapsed());
-                match timeout(left, first_audio(exchange, admitted.format)).await {
-                    Ok(Ok(begun)) => return Ok(begun),
-                    Ok(Err(error)) => {
-                        admitted.provider.pool().report(account, Outcome::Failed("no audio"));
-                        count(&spec.id, "cut");
-                        (error, false)
-                    }
-                    Err(_) => {
-                        admitted.provider.pool().report(account, Outcome::Failed("no audio in time"));
-                        count(&spec.id, "timeout");
-                        (ExchangeError::TimedOut.into(), false)
-                    }
-                }
-            }
-            Ok(Ok(exchange)) => refused(admitted, exchange).await,
-        };
-        let others = admitted.provider.pool().has_other(account);
-        if again || !retryable {
-            return Err(if again { error.no_retry_unless_told() } else { error });
-        }
-        again = true;
-        except = others.then_some(account);
-    }
-}
-
-/// What an error status means, and whether to ask once more: the provider bills no answer but a 200.
-async fn refused(admitted: &Admitted, mut exchange: Exchange) -> (ApiError, bool) {
-    let (status, retry_after, body) = read_fault(&mut exchange).await;
-    let fault = elevenlabs::fault(status, retry_after.as_deref(), &body);
-    let others = admitted.provider.pool().has_other(exchange.guard.account());
-    crate::relay::dispatch::report(&fault, &exchange.guard, others, status);
-    let provider = &admitted.provider.pool().spec().id;
-    tracing::warn!(%provider, status, "the provider answered with an error");
-    let retryable = match &fault {
-        UpstreamFault::RateLimited { .. } => others,
-        UpstreamFault::OurAccount { model_gone, .. } => !model_gone && others,
-        UpstreamFault::Failed { .. } | UpstreamFault::Overloaded { .. } => matches!(status, 500 | 502 | 503),
-        UpstreamFault::BadRequest { .. } | UpstreamFault::TooLarge | UpstreamFault::MalformedFunctionCall => false,
-    };
-    (ApiError::upstream(&fault), retryable)
-}
-
-/// Reads until the bytes are known to be what was asked for.
-async fn first_audio(mut exchange: Exchange, format: AudioFormat) -> Result<Begun, ApiError> {
-    let mut meter = AudioMeter::new(format);
-    let mut first = BytesMut::new();
-    while !meter.is_recognised() {
-        let Some(chunk) = exchange.chunk().await? else {
-            return Err(malformed("audio").no_retry());
-        };
-        meter.push(&chunk).map_err(|_| malformed("audio of the format asked for").no_retry())?;
-        first.extend_from_slice(&chunk);
-    }
-    Ok(Begun { exchange, first: first.freeze(), meter })
 }
 
 fn hung_up() -> ApiError {

@@ -23,7 +23,7 @@ pub(super) fn fault(answer: &Answer) -> MediaFault {
     let error = serde_json::from_slice::<Envelope>(&answer.body).ok().map(|envelope| envelope.error);
     let is_own_word = error.as_ref().is_some_and(|error| error.code.is_some());
     if let Some(fault) = error.as_ref().and_then(|error| of_code(error, answer.retry_after_millis)) {
-        return fault;
+        return if (answer.status, fault) == (429, MediaFault::OurMoney) { MediaFault::OurQuota } else { fault };
     }
     match answer.status {
         400 | 413 | 422 => MediaFault::BadInput { param: error.as_ref().and_then(param) },
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn every_code_has_its_class() {
-        use MediaFault::{BadInput, Busy, Failed, OurKey, OurModel, OurMoney, Policy};
+        use MediaFault::{BadInput, Busy, Failed, OurKey, OurModel, OurMoney, OurQuota, Policy};
         let busy = Busy { retry_after_millis: None };
         for (status, code, expected) in [
             (400, "InputTextSensitiveContentDetected", Policy),
@@ -98,6 +98,8 @@ mod tests {
             (403, "AccountOverdueError", OurMoney),
             (403, "AccessDenied", OurKey),
             (404, "InvalidEndpointOrModel.NotFound", OurModel),
+            (403, "InsufficientBalance", OurMoney),
+            (429, "QuotaExceeded", OurQuota),
             (429, "RateLimitExceeded.EndpointRPMExceeded", busy),
             (429, "ModelAccountIpmRateLimitExceeded", busy),
             (429, "ServerOverloaded", busy),

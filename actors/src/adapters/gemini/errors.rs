@@ -13,6 +13,8 @@ const MESSAGE_CHARS_MAX: usize = 600;
 
 /// What is wrong with an account whose key or project is refused.
 pub(super) const KEY_REFUSED: &str = "key or project refused";
+pub(super) const DAY_USED_UP: &str = "daily quota used up";
+pub(super) const SPEND_LIMIT: &str = "spend limit reached";
 
 /// What an answer with an error status means.
 pub fn fault(status: u16, body: &[u8]) -> UpstreamFault {
@@ -143,10 +145,10 @@ impl<'a> GoogleError<'a> {
         };
         let lower = self.message.to_ascii_lowercase();
         if violations().any(is_daily) {
-            return account("daily quota used up");
+            return account(DAY_USED_UP);
         }
         if SPENT.iter().any(|words| lower.contains(words)) {
-            return account("spend limit reached");
+            return account(SPEND_LIMIT);
         }
         UpstreamFault::RateLimited { retry_after_millis: self.texts("retryDelay").find_map(millis) }
     }

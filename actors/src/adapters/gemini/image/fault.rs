@@ -1,7 +1,7 @@
 //! Google's errors in the classes of media: the chat side reads them, this drops the words.
 
 use crate::adapters::fault::{BadRequestKind, UpstreamFault};
-use crate::adapters::gemini::errors::{self, KEY_REFUSED};
+use crate::adapters::gemini::errors::{self, DAY_USED_UP, KEY_REFUSED, SPEND_LIMIT};
 use crate::media::MediaFault;
 
 /// What an error status means.
@@ -33,6 +33,7 @@ fn of_upstream(fault: UpstreamFault, is_own_word: bool) -> MediaFault {
         }
         UpstreamFault::OurAccount { model_gone: true, .. } => MediaFault::OurModel,
         UpstreamFault::OurAccount { what: KEY_REFUSED, .. } => MediaFault::OurKey,
+        UpstreamFault::OurAccount { what: DAY_USED_UP | SPEND_LIMIT, .. } => MediaFault::OurQuota,
         UpstreamFault::OurAccount { .. } => MediaFault::OurMoney,
         UpstreamFault::Failed { status } => MediaFault::server(status.unwrap_or(502), is_own_word),
         UpstreamFault::MalformedFunctionCall => MediaFault::NothingMade,

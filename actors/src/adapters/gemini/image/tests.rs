@@ -130,7 +130,7 @@ fn what_is_no_answer_or_no_image_is_malformed() {
 
 #[test]
 fn every_error_has_its_class() {
-    use MediaFault::{BadInput, Busy, Failed, OurKey, OurModel, OurMoney, UnknownOutcome};
+    use MediaFault::{BadInput, Busy, Failed, OurKey, OurModel, OurMoney, OurQuota, UnknownOutcome};
     let info = |reason: &str| json!([{"@type": "x/google.rpc.ErrorInfo", "reason": reason}]);
     let retry = json!([{"@type": "x/google.rpc.RetryInfo", "retryDelay": "34s"}]);
     let daily = json!([{"@type": "x/google.rpc.QuotaFailure", "violations": [{"quotaId": "ImagesPerDayPerProject"}]}]);
@@ -141,7 +141,7 @@ fn every_error_has_its_class() {
         (403, "PERMISSION_DENIED", json!([]), OurKey),
         (404, "NOT_FOUND", json!([]), OurModel),
         (429, "RESOURCE_EXHAUSTED", retry, Busy { retry_after_millis: Some(34_000) }),
-        (429, "RESOURCE_EXHAUSTED", daily, OurMoney),
+        (429, "RESOURCE_EXHAUSTED", daily, OurQuota),
         (500, "INTERNAL", json!([]), Failed { status: 500 }),
         (503, "UNAVAILABLE", json!([]), Failed { status: 503 }),
         (504, "DEADLINE_EXCEEDED", json!([]), Failed { status: 504 }),

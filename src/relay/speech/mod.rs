@@ -32,7 +32,7 @@ use crate::config::{Modality, Model};
 use crate::error::{ApiError, Code};
 use crate::relay::admission::{self, Asked, Leased};
 use crate::relay::chat::{self, Failed};
-use crate::relay::dispatch::{count, malformed, read_fault};
+use crate::relay::dispatch::{count, malformed, read_fault, upstream_error};
 use crate::relay::generator::{Generator, Next, Yielder};
 use crate::relay::meter::AWAITED_FREE;
 use crate::relay::stream_body::{Ended, StreamBody};
@@ -367,7 +367,7 @@ async fn refused(admitted: &Admitted, mut exchange: Exchange) -> (ApiError, bool
         UpstreamFault::Failed { .. } | UpstreamFault::Overloaded { .. } => matches!(status, 500 | 502 | 503),
         UpstreamFault::BadRequest { .. } | UpstreamFault::TooLarge | UpstreamFault::MalformedFunctionCall => false,
     };
-    (ApiError::upstream(&fault), retryable)
+    (upstream_error(&fault, &exchange.guard), retryable)
 }
 
 /// Reads until the bytes are known to be what was asked for.

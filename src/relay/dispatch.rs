@@ -157,7 +157,6 @@ impl<'a> Attempts<'a> {
         let millis = exchange.header("retry-after-ms").filter(|_| route.upstream == Dialect::Openai);
         let millis = millis.map(|millis| format!("{millis}ms"));
         let (_, retry_after, body) = read_fault(&mut exchange).await;
-        let body = exchange.guard.without_key(body);
         let retry_after = millis.or(retry_after);
         let mut fault = dialects::fault(route.upstream, status, retry_after.as_deref(), &body);
         let wait = exchange.header("retry-after").and_then(|seconds| seconds.trim().parse::<u64>().ok());
@@ -176,7 +175,7 @@ impl<'a> Attempts<'a> {
             UpstreamFault::Failed { .. } | UpstreamFault::Overloaded { .. } => matches!(status, 500 | 502 | 503 | 529),
             UpstreamFault::BadRequest { .. } | UpstreamFault::TooLarge | UpstreamFault::MalformedFunctionCall => false,
         };
-        let mut error = ApiError::upstream(&fault);
+        let mut error = upstream_error(&fault, &exchange.guard);
         // Adapters read the wait of rate limits and overload; a plain 503 may name one too.
         if let (503 | 529, UpstreamFault::Failed { .. }, Some(seconds @ 1..)) = (status, &fault, wait) {
             error = error.told_to_wait(Duration::from_secs(seconds));
@@ -218,6 +217,16 @@ fn transport_failure(error: ExchangeError, guard: &PoolGuard) -> Failure {
     guard.report(Outcome::Failed(what));
     count(&guard.pool().spec().id, outcome);
     Failure { error: error.into(), retryable: true }
+}
+
+/// What a provider's fault is to the caller. Where the provider's words are told, the account's key is not in them.
+pub fn upstream_error(fault: &UpstreamFault, guard: &PoolGuard) -> ApiError {
+    let mut error = ApiError::upstream(fault);
+    if matches!(fault, UpstreamFault::BadRequest { .. }) {
+        error.message = guard.without_key(&error.message);
+        error.param = error.param.map(|param| guard.without_key(&param));
+    }
+    error
 }
 
 /// Tells the account's health how the attempt went.

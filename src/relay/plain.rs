@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::error::{ApiError, Code};
 use crate::relay::chat::{self, Admitted, Failed};
 use crate::relay::dialects::{self, AnswerFault, PlainAnswer, PlainMeter};
-use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed};
+use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed, upstream_error};
 use crate::relay::meter::Measured;
 use crate::relay::watch::Signal;
 use crate::telemetry::{self, End};
@@ -103,7 +103,7 @@ async fn read(
             exchange.guard.report(Outcome::Answered);
             count(id, "ok");
             let retryable = fault == UpstreamFault::MalformedFunctionCall;
-            Err(Failure { error: ApiError::upstream(&fault), retryable })
+            Err(Failure { error: upstream_error(&fault, &exchange.guard), retryable })
         }
     }
 }

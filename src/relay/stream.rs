@@ -16,13 +16,13 @@ use lmhaven_actors::adapters::{Closing, Flow, StreamFault, StreamRelay, Upstream
 use lmhaven_actors::domain::account::Charge;
 use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::domain::usage::Bucket;
-use lmhaven_actors::provider::{Exchange, ExchangeError, Outcome};
+use lmhaven_actors::provider::{Exchange, ExchangeError, Outcome, PoolGuard};
 use tokio::time::timeout;
 
 use crate::error::{ApiError, Code};
 use crate::relay::chat::{self, Admitted, Failed};
 use crate::relay::dialects;
-use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed};
+use crate::relay::dispatch::{Attempts, Failure, Route, count, malformed, upstream_error};
 use crate::relay::generator::{Generator, Next, Yielder};
 use crate::relay::meter::Measured;
 use crate::relay::stream_body::{Ended, StreamBody};
@@ -256,9 +256,9 @@ async fn attempt(admitted: &Admitted, attempts: &mut Attempts<'_>) -> Result<Beg
                     }
                     // Text came along with the fault: nobody saw it, but it was made, so it is not asked for again.
                     Err(fault) if relay.meter().delivered_bytes > 0 => {
-                        (Failure::last(stream_failure(fault).error), "the stream broke", "cut")
+                        (Failure::last(stream_failure(fault, &exchange.guard).error), "the stream broke", "cut")
                     }
-                    Err(fault) => (stream_failure(fault), "an error before its first event", "5xx"),
+                    Err(fault) => (stream_failure(fault, &exchange.guard), "an error before its first event", "5xx"),
                 }
             }
         };
@@ -269,7 +269,7 @@ async fn attempt(admitted: &Admitted, attempts: &mut Attempts<'_>) -> Result<Beg
 }
 
 /// What a fault in the stream means before anything was delivered.
-fn stream_failure(fault: StreamFault) -> Failure {
+fn stream_failure(fault: StreamFault, guard: &PoolGuard) -> Failure {
     match fault {
         StreamFault::Malformed(what) => Failure { error: malformed(what.what), retryable: true },
         StreamFault::Upstream(fault) => {
@@ -282,7 +282,7 @@ fn stream_failure(fault: StreamFault) -> Failure {
                 | UpstreamFault::Failed { .. }
                 | UpstreamFault::MalformedFunctionCall => true,
             };
-            Failure { error: ApiError::upstream(&fault), retryable }
+            Failure { error: upstream_error(&fault, guard), retryable }
         }
     }
 }
@@ -312,7 +312,7 @@ async fn pump(
             watched.note_taken();
         }
         if let Some(fault) = fault {
-            return Err(Stop::Provider(stream_failure(fault).error));
+            return Err(Stop::Provider(stream_failure(fault, &exchange.guard).error));
         }
         if flow == Flow::Complete {
             return Ok(false);

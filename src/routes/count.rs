@@ -29,7 +29,7 @@ use crate::extract::{body, caller};
 use crate::relay::admission::find_model;
 use crate::relay::chat::{Failed, label};
 use crate::relay::dialects::CountBody;
-use crate::relay::dispatch::malformed;
+use crate::relay::dispatch::{malformed, upstream_error};
 use crate::relay::{Worker, dialects};
 
 /// A count is small.
@@ -101,7 +101,7 @@ async fn ask(provider: &ProviderHandle, upstream: Dialect, call: Call) -> Result
     let bytes = timeout(ANSWER_WITHIN, exchange.body(ANSWER_BYTES_MAX)).await.map_err(timed_out)??;
     if exchange.status() != 200 {
         let fault = dialects::fault(upstream, exchange.status(), exchange.header("retry-after"), &bytes);
-        return Err(ApiError::upstream(&fault));
+        return Err(upstream_error(&fault, &exchange.guard));
     }
     dialects::read_count(upstream, &bytes).map_err(|what| malformed(what.what))
 }

@@ -1,11 +1,13 @@
 //! Nothing of a request and no key is written down: canaries are planted in everything that is private, and looked for
 //! in the log, the metrics, the store, the admin API, the ledger's export and the errors that callers get.
 //!
-//! `calls` drives the gateway through successes, refusals and faults, `search` finds a canary in every form. The same
+//! `calls` drives the gateway through successes, `refused` through refusals, `upstream` through faults, and `search` finds a canary in every form. The same
 //! search must find a canary that was planted to be found: the name of a workspace, and one line of the log.
 
 mod calls;
+mod refused;
 mod search;
+mod upstream;
 
 use std::cell::RefCell;
 use std::io;
@@ -15,7 +17,6 @@ use std::sync::{Arc, Mutex};
 use lmhaven_actors::ledger::export::export;
 use lmhaven_actors::ledger::sled::SledLedger;
 use serde_json::json;
-use tracing_subscriber::EnvFilter;
 
 use crate::harness::{ADMIN_TOKEN, Haven, Reply, Workspace, copy_folder};
 use search::{Canary, Search};
@@ -44,7 +45,7 @@ struct Planted {
     wrong_key: Canary,
     upstream_key: Canary,
     admin_token: Canary,
-    /// The two keys of customers, made by the gateway.
+    /// What the gateway made: keys of customers, and signatures of links.
     keys: Vec<Canary>,
 }
 
@@ -120,6 +121,15 @@ impl Told {
         reply.status
     }
 
+    fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    /// What was kept after the first so many.
+    fn since(&self, len: usize) -> Places {
+        self.0.borrow()[len..].to_vec()
+    }
+
     fn note(&self, place: String, bytes: Vec<u8>) {
         self.0.borrow_mut().push((place, bytes));
     }
@@ -145,7 +155,7 @@ impl Log {
     fn listen() -> Self {
         let log = Self::default();
         let writer = log.clone();
-        let filter = EnvFilter::new("lmhaven=trace,lmhaven_actors=trace,lmhaven_simulator=off,debug");
+        let filter = lmhaven::telemetry::log_filter("lmhaven=trace,lmhaven_actors=trace,lmhaven_simulator=off,debug");
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone()).with_ansi(false).init();
         log
     }
@@ -160,9 +170,11 @@ async fn no_prompt_and_no_key_is_written_down_anywhere() {
     let log = Log::listen();
     let mut planted = Planted::new();
     let keys = upstream_keys(&planted);
-    let settings: Vec<_> = keys.iter().map(|(name, key)| (name.as_str(), key.as_str())).collect();
+    let mut settings: Vec<_> = keys.iter().map(|(name, key)| (name.as_str(), key.as_str())).collect();
+    settings.push(("LIMITS__REQUESTS_PER_MINUTE", "100000"));
+    settings.push(("LIMITS__EDGE__BODY_BYTES_MAX", "64 KiB"));
     let haven = Haven::start_with(&settings).await;
-    let (workspace, poor) = (haven.workspace("5").await, haven.workspace("0").await);
+    let (workspace, poor) = (haven.workspace("20").await, haven.workspace("0").await);
     planted.plant_key(&workspace);
     planted.plant_key(&poor);
 
@@ -175,7 +187,8 @@ async fn no_prompt_and_no_key_is_written_down_anywhere() {
     }
 
     let told = Told::default();
-    calls::drive(&haven, &planted, &told, &workspace, &poor).await;
+    let made = calls::drive(&haven, &planted, &told, &workspace, &poor).await;
+    planted.keys.extend(made);
     haven.settled_balance(&workspace).await;
     haven.ledger(&workspace).await;
 
@@ -187,6 +200,7 @@ async fn no_prompt_and_no_key_is_written_down_anywhere() {
     let exported = vec![("the ledger's export".to_owned(), exported(copy.path()))];
     haven.finish().await;
     let logged = vec![("the log".to_owned(), log.bytes())];
+    assert!(String::from_utf8_lossy(&log.bytes()).contains("a workspace actor ended"));
 
     // What was planted to be found is found, in every form, by the same search in the same places.
     let control_search = Search::of([&control]);

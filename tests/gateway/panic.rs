@@ -31,7 +31,7 @@ impl Handler<Panic> for WorkspaceActor {
 }
 
 /// Ends a workspace's actor. It is gone when this returns.
-async fn end_actor(haven: &Haven, workspace: &Workspace) {
+pub(crate) async fn end_actor(haven: &Haven, workspace: &Workspace) {
     let handle = haven.server.gateway.core.directory.find(workspace.id.parse().unwrap()).unwrap();
     assert_eq!(within("the end of the actor", handle.ask(Panic)).await, Err(AskError::Gone));
 }

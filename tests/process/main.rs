@@ -15,6 +15,7 @@
 
 mod harness;
 
+mod canaries;
 mod drain;
 mod exit;
 mod kill;

@@ -11,6 +11,7 @@ mod exchange;
 mod fetch;
 mod lanes;
 mod pool;
+mod words;
 
 pub use actor::{Attempt, ProviderActor, ProviderHandle, Seat};
 pub use breaker::Breaker;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use hyper::Uri;
 use parking_lot::{Mutex, RwLock};
 use reqwest::header::{self, HeaderName, HeaderValue};
@@ -16,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::breaker::Breaker;
 use super::lanes::{Lane, Lanes};
+use super::words;
 use crate::chat::Dialect;
 
 /// A provider as the configuration describes it.
@@ -331,24 +331,10 @@ impl PoolGuard {
         Some((name, value.clone()?))
     }
 
-    /// A provider's error with the account's key taken out, should it repeat it: it may be shown to the caller.
-    pub fn without_key(&self, body: Bytes) -> Bytes {
-        let key = self.pool.accounts.get(self.n).and_then(|account| account.key.as_ref()).map(HeaderValue::as_bytes);
-        let Some(key) = key.filter(|key| !key.is_empty()) else { return body };
-        let mut rest = &body[..];
-        let mut kept = Vec::new();
-        while let Some((before, after)) = memchr::memmem::find(rest, key)
-            .and_then(|at| Some((rest.get(..at)?, rest.get(at.checked_add(key.len())?..)?)))
-        {
-            kept.extend_from_slice(before);
-            kept.extend_from_slice(b"[key]");
-            rest = after;
-        }
-        if kept.is_empty() && rest.len() == body.len() {
-            return body;
-        }
-        kept.extend_from_slice(rest);
-        kept.into()
+    /// A provider's words without the account's key, which some repeat where they refuse it.
+    pub fn without_key(&self, words: &str) -> String {
+        let key = self.pool.spec.api_keys.get(self.n).map_or("", |key| key.expose_secret());
+        words::without(words, key).into_owned()
     }
 
     /// Notes how the attempt went. To be called once per attempt; a caller who left says nothing.

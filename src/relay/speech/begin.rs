@@ -144,7 +144,7 @@ async fn refused(mut exchange: Exchange, others: bool) -> Failure {
     } else {
         dispatch::report(&fault, &exchange.guard, others, status);
     }
-    Failure { error: ApiError::upstream(&fault), retry }
+    Failure { error: dispatch::upstream_error(&fault, &exchange.guard), retry }
 }
 
 /// Reads until the bytes are known to be what was asked for.

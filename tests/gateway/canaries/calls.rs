@@ -1,37 +1,61 @@
-//! Every way through the gateway with canaries in it: what succeeds, what is refused, and what breaks upstream.
+//! Every way through the gateway with canaries in it, and what succeeds of it. `refused` has what the gateway refuses,
+//! `upstream` what breaks at providers.
 
-use lmhaven_simulator::{Fault, Rule, Status};
+use std::cell::RefCell;
+
+use lmhaven_simulator::{Fault, Rule};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
+use super::search::Canary;
 use super::{Planted, Told};
 use crate::harness::{Haven, Reply, Sse, Workspace, within};
+use crate::panic::end_actor;
 
 /// A model of each protocol of providers.
-const MODELS: [&str; 3] = ["gpt-sim", "claude-haiku-4-5", "gemini-3-flash"];
+pub(super) const MODELS: [&str; 3] = ["gpt-sim", "claude-haiku-4-5", "gemini-3-flash"];
 
-/// Sends everything; keeps what callers are told.
-pub(super) async fn drive(haven: &Haven, planted: &Planted, told: &Told, workspace: &Workspace, poor: &Workspace) {
-    let drive = Drive { haven, planted, told, key: &workspace.key };
+/// The paths of conversations.
+pub(super) const PATHS: [&str; 2] = ["/v1/chat/completions", "/v1/messages"];
+
+/// Sends everything; keeps what callers are told. Answers the secrets that were made on the way.
+pub(super) async fn drive(
+    haven: &Haven,
+    planted: &Planted,
+    told: &Told,
+    workspace: &Workspace,
+    poor: &Workspace,
+) -> Vec<Canary> {
+    let drive = Drive { haven, planted, told, key: &workspace.key, made: RefCell::default() };
     drive.successes().await;
     drive.media().await;
     drive.refusals(poor).await;
+    drive.limits().await;
     drive.unreadable().await;
     drive.keys().await;
     drive.upstream().await;
     drive.speech_and_images_that_fail().await;
+    drive.an_actor_that_panics(workspace).await;
+    drive.made.into_inner()
 }
 
-struct Drive<'a> {
-    haven: &'a Haven,
-    planted: &'a Planted,
-    told: &'a Told,
-    key: &'a str,
+/// Whoever sends it.
+pub(super) struct Drive<'a> {
+    /// The gateway.
+    pub(super) haven: &'a Haven,
+    /// What must not be written down.
+    pub(super) planted: &'a Planted,
+    /// What callers were told.
+    pub(super) told: &'a Told,
+    /// The key of a workspace with money.
+    pub(super) key: &'a str,
+    /// Keys and signatures that the gateway made on the way.
+    made: RefCell<Vec<Canary>>,
 }
 
 impl Drive<'_> {
     /// A request with canaries in its headers and its query.
-    fn request(&self, key: &str, path: &str) -> RequestBuilder {
+    pub(super) fn request(&self, key: &str, path: &str) -> RequestBuilder {
         let (header, query) = (self.planted.header.word(), self.planted.query.word());
         let mut request = self.haven.request(key, "POST", &format!("{path}?key={query}&{query}=%22{query}"));
         for name in
@@ -43,7 +67,7 @@ impl Drive<'_> {
     }
 
     /// A conversation in a dialect with a canary in each of its parts.
-    fn conversation(&self, path: &str, model: &str, streamed: bool) -> Value {
+    pub(super) fn conversation(&self, path: &str, model: &str, streamed: bool) -> Value {
         let Planted { prompt, system, tool_result, user, .. } = self.planted;
         let city = json!({ "type": "object", "properties": { "city": { "type": "string" } } });
         let description = system.text();
@@ -78,7 +102,7 @@ impl Drive<'_> {
         })
     }
 
-    async fn send(&self, what: &str, request: RequestBuilder) -> u16 {
+    pub(super) async fn send(&self, what: &str, request: RequestBuilder) -> u16 {
         self.told.keep(what, &Reply::to(request).await)
     }
 
@@ -103,9 +127,9 @@ impl Drive<'_> {
     }
 
     /// Every dialect, protocol and form, whatever the script says. Answers how many were in order.
-    async fn converse_in_all_ways(&self) -> usize {
+    pub(super) async fn converse_in_all_ways(&self) -> usize {
         let mut good = 0;
-        for path in ["/v1/chat/completions", "/v1/messages"] {
+        for path in PATHS {
             for model in MODELS {
                 for streamed in [false, true] {
                     good += usize::from(self.converse(path, model, streamed).await);
@@ -121,6 +145,11 @@ impl Drive<'_> {
         self.haven.control.script(Rule::new().text(&self.planted.answer.text()));
         assert_eq!(self.converse_in_all_ways().await, 12);
         self.haven.control.reset();
+        self.count().await;
+    }
+
+    /// A count of every model's.
+    pub(super) async fn count(&self) {
         for model in MODELS {
             let request = self.request(self.key, "/v1/messages/count_tokens").header("anthropic-version", "2023-06-01");
             let mut body = self.conversation("/v1/messages", model, false);
@@ -129,12 +158,40 @@ impl Drive<'_> {
         }
     }
 
-    fn drawing(&self, model: &str, format: &str) -> Value {
+    /// A secret that the gateway made: it belongs to its caller and to nothing that is written down.
+    pub(super) fn plant_key(&self, name: &'static str, key: &str) {
+        self.made.borrow_mut().push(Canary::of(name, key.trim_start_matches("sk-lmh-")));
+    }
+
+    /// The link of an image opens it for whoever has it, so its signature is as secret as the image.
+    async fn follow(&self, link: &str) {
+        let path = link.strip_prefix("https://lmhaven.test").unwrap();
+        self.made.borrow_mut().push(Canary::of("signature", path.split_once("sig=").unwrap().1));
+        let get = |path: &str| self.haven.client.get(format!("{}{path}", self.haven.base));
+        assert_eq!(self.send("an image", get(path)).await, 200);
+        assert_eq!(self.send("an image that is not there", get(&path.replace("img_", "img_0"))).await, 403);
+    }
+
+    /// A request whose workspace's actor ends while it runs.
+    async fn an_actor_that_panics(&self, workspace: &Workspace) {
+        self.haven.control.script(Rule::new().fault(Fault::HangBeforeHeaders { ms: None }));
+        let running = self.converse(PATHS[0], "gpt-sim", false);
+        let ended = async {
+            self.haven.control.wait_until(|stats| stats.open == 1).await;
+            end_actor(self.haven, workspace).await;
+            self.haven.balance(workspace).await;
+            self.haven.control.end_stalls();
+        };
+        assert!(tokio::join!(running, ended).0, "it is served all the same");
+        self.haven.control.reset();
+    }
+
+    pub(super) fn drawing(&self, model: &str, format: &str) -> Value {
         let Planted { image_prompt, user, .. } = self.planted;
         json!({ "model": model, "prompt": image_prompt.text(), "n": 1, "response_format": format, "user": user.word() })
     }
 
-    fn speaking(&self) -> Value {
+    pub(super) fn speaking(&self) -> Value {
         let input = self.planted.speech.text();
         json!({ "model": "elevenlabs-v3", "voice": "alloy", "input": input, "response_format": "wav" })
     }
@@ -143,7 +200,11 @@ impl Drive<'_> {
         for model in ["nano-banana-pro", "seedream-5", "novelai-v4", "pixai-v4"] {
             for format in ["url", "b64_json"] {
                 let request = self.request(self.key, "/v1/images/generations").json(&self.drawing(model, format));
-                assert_eq!(self.send(model, request).await, 200, "{model}");
+                let reply = Reply::to(request).await;
+                assert_eq!(self.told.keep(model, &reply), 200, "{model}: {}", reply.text);
+                if let Some(link) = reply.body["data"][0]["url"].as_str() {
+                    self.follow(link).await;
+                }
             }
         }
         let response = within("an answer", self.request(self.key, "/v1/audio/speech").json(&self.speaking()).send());
@@ -151,184 +212,5 @@ impl Drive<'_> {
         assert_eq!(response.status(), 200);
         self.told.note("the headers of speech".to_owned(), format!("{:?}", response.headers()).into_bytes());
         within("the audio", response.bytes()).await.unwrap();
-    }
-
-    /// What is readable, and refused before anybody is asked.
-    async fn refusals(&self, poor: &Workspace) {
-        let model = self.planted.model.word();
-        for path in ["/v1/chat/completions", "/v1/messages"] {
-            let request = self.request(&poor.key, path).json(&self.conversation(path, "gpt-sim", false));
-            assert_eq!(self.send("a call without money", request).await, 402);
-            let request = self.request(self.key, path).json(&self.conversation(path, &model, true));
-            assert_eq!(self.send("a call of an unknown model", request).await, 404);
-        }
-        let request = self.request(self.key, "/v1/images/generations").json(&self.drawing(&model, "url"));
-        assert_eq!(self.send("an image of an unknown model", request).await, 404);
-        let path = self.planted.path.word();
-        for path in
-            [format!("/{path}"), format!("/v1/{path}"), format!("/v1/receipts/{path}"), format!("/files/{path}")]
-        {
-            let request = self.haven.request(self.key, "GET", &path);
-            assert!(self.send("a path", request).await >= 400, "{path}");
-        }
-        let query = self.planted.query.word();
-        for query in [format!("group_by={query}"), format!("from={query}"), format!("to=%22{query}")] {
-            let request = self.haven.request(self.key, "GET", &format!("/v1/usage?{query}"));
-            assert_eq!(self.send("a query", request).await, 400, "{query}");
-        }
-    }
-
-    /// Bodies that are no JSON, or no request; each with a canary at the place that is wrong.
-    async fn unreadable(&self) {
-        let (prompt, field) = (self.planted.prompt.word(), self.planted.field.word());
-        let paths = ["/v1/chat/completions", "/v1/messages", "/v1/images/generations", "/v1/audio/speech"];
-        for path in paths {
-            for body in [
-                format!("{{\"model\":\"gpt-sim\",\"prompt\":\"{prompt}"),
-                format!("{{\"model\":\"gpt-sim\",\"messages\":{prompt}}}"),
-                prompt.clone(),
-                format!("\"{prompt}\""),
-                format!("{{\"{field}\":1,\"{field}\":2}}"),
-            ] {
-                let request = self.request(self.key, path).header("content-type", "application/json").body(body);
-                assert_eq!(self.send("a body that cannot be read", request).await, 400, "{path}");
-            }
-        }
-        let wrong = json!(field);
-        for path in ["/v1/chat/completions", "/v1/messages"] {
-            for name in [
-                "max_tokens",
-                "temperature",
-                "messages",
-                "tools",
-                "tool_choice",
-                "stop",
-                "stream",
-                "metadata",
-                "thinking",
-                "response_format",
-                "reasoning_effort",
-                &field,
-            ] {
-                for value in
-                    [&wrong, &json!([wrong]), &json!({ "type": wrong }), &json!([{ "type": wrong, &field: wrong }])]
-                {
-                    let mut body = self.conversation(path, "claude-haiku-4-5", false);
-                    body[name] = value.clone();
-                    self.send("a field that is wrong", self.request(self.key, path).json(&body)).await;
-                }
-            }
-            for message in [
-                json!({ "role": field, "content": "Hi" }),
-                json!({ "role": "user", "content": [{ "type": field, "text": "Hi" }] }),
-                json!({ "role": "user", "content": [{ "type": "text", &field: "Hi" }] }),
-                json!({ "role": "tool", "tool_call_id": field, "content": "Hi" }),
-                json!({ "role": "user", "content": [{ "type": "tool_result", "tool_use_id": field, "content": "Hi" }] }),
-                json!({ "role": "user", "content": [{ "type": "image_url", "image_url": { "url": format!("ftp://{field}") } }] }),
-                json!({ "role": "user", "content": [{ "type": "image_url", "image_url": { "url": format!("data:{field};base64,{field}") } }] }),
-            ] {
-                for model in MODELS {
-                    let body = json!({ "model": model, "max_tokens": 9, "messages": [message] });
-                    self.send("a message that is wrong", self.request(self.key, path).json(&body)).await;
-                }
-            }
-        }
-        for (path, body) in [(paths[2], self.drawing("nano-banana-pro", "url")), (paths[3], self.speaking())] {
-            for name in ["size", "n", "response_format", "voice", "speed", "quality", "instructions", &field] {
-                let mut body = body.clone();
-                body[name] = wrong.clone();
-                self.send("a field that is wrong", self.request(self.key, path).json(&body)).await;
-            }
-        }
-    }
-
-    /// Keys and tokens that open nothing.
-    async fn keys(&self) {
-        let word = self.planted.wrong_key.word();
-        let body = self.conversation("/v1/messages", "gpt-sim", false);
-        for key in [word.clone(), format!("sk-lmh-{word}"), format!("{}{word}", self.key)] {
-            let request = self.request(&key, "/v1/messages").json(&body);
-            assert_eq!(self.send("an unknown key", request).await, 401);
-        }
-        let url = format!("{}/admin/v1/workspaces", self.haven.admin_base);
-        let request = self.haven.client.post(url).bearer_auth(&word).json(&body);
-        assert_eq!(self.send("an unknown admin token", request).await, 401);
-    }
-
-    /// All that a provider can know of a request and of us, as it would stand in an error of its own.
-    fn repeated(&self) -> String {
-        let Planted { prompt, system, tool_result, image_prompt, speech, user, upstream_key, .. } = self.planted;
-        let texts =
-            [prompt, system, tool_result, image_prompt, speech, user].map(super::search::Canary::text).join(" ");
-        format!("{texts} Incorrect API key provided: {} {}", upstream_key.word(), self.key)
-    }
-
-    /// Errors that repeat the request and the key, and answers that break.
-    async fn upstream(&self) {
-        let repeated = self.repeated();
-        let status = |code, body: Option<Value>| {
-            let (kind, message) = (Some(self.planted.prompt.word()), Some(repeated.clone()));
-            let status = Status { code, error_type: None, error_code: kind, message, body, ..Status::default() };
-            Rule { status: Some(status), ..Rule::new() }
-        };
-        let mut rules = Vec::new();
-        for code in [400, 401, 404, 413, 429, 500, 503] {
-            rules.push(status(code, None));
-        }
-        for code in [400, 500] {
-            rules.push(status(code, Some(json!(repeated))));
-            rules.push(status(
-                code,
-                Some(json!({ "error": { "type": repeated, "code": repeated, "status": repeated } })),
-            ));
-        }
-        let text = self.planted.answer.text();
-        let message = Some(repeated.clone());
-        for fault in [
-            Fault::Cut { after: 3 },
-            Fault::Close { after: 3 },
-            Fault::Reset { after: 3 },
-            Fault::Malformed { event: 1 },
-            Fault::Malformed { event: 3 },
-            Fault::ErrorEvent { after: 2, error_type: None, message: message.clone() },
-            Fault::ErrorEvent { after: 0, error_type: Some(self.planted.prompt.word()), message },
-        ] {
-            rules.push(Rule::new().text(&text).fault(fault));
-        }
-        rules.push(Rule::new().text(&text).fault(Fault::Html));
-        for mut rule in rules {
-            rule.headers.insert("x-request-echo".to_owned(), self.key.to_owned());
-            rule.headers.insert("x-api-key".to_owned(), self.planted.upstream_key.word());
-            self.haven.control.script(rule);
-            let before = self.haven.control.stats().calls;
-            let good = self.converse_in_all_ways().await;
-            assert!(good < 12, "the script broke nothing");
-            assert!(self.haven.control.stats().calls > before, "nobody was asked");
-            self.haven.control.reset();
-            self.heal().await;
-        }
-    }
-
-    async fn speech_and_images_that_fail(&self) {
-        for code in [400, 500] {
-            let status = Status { code, message: Some(self.repeated()), ..Status::default() };
-            self.haven.control.script(Rule { status: Some(status), ..Rule::new() });
-            for model in ["nano-banana-pro", "seedream-5", "novelai-v4", "pixai-v4"] {
-                let request = self.request(self.key, "/v1/images/generations").json(&self.drawing(model, "url"));
-                assert!(self.send(model, request).await >= 400, "{model}");
-            }
-            let request = self.request(self.key, "/v1/audio/speech").json(&self.speaking());
-            assert!(self.send("speech", request).await >= 400);
-            self.haven.control.reset();
-            self.heal().await;
-        }
-    }
-
-    /// All accounts as new, so that the next call reaches its provider.
-    async fn heal(&self) {
-        for provider in ["sim", "anthropic", "gemini", "ark", "novelai", "pixai", "elevenlabs"] {
-            let path = format!("/providers/{provider}/accounts/0/enable");
-            self.haven.admin_ok("POST", &path, &Value::Null).await;
-        }
     }
 }

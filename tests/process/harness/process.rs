@@ -88,6 +88,15 @@ impl Process {
         status.code().unwrap_or_else(|| panic!("{status}: {}", self.log()))
     }
 
+    /// Waits for its end in order, and answers all that it logged.
+    pub(crate) async fn log_to_the_end(mut self) -> String {
+        let status = self.exited().await;
+        assert_eq!(status.code(), Some(0), "{status}: {}", self.log());
+        // Whoever reads the lines is gone after the last of them.
+        within("the last line", async { while self.lines.changed().await.is_ok() {} }).await;
+        self.log()
+    }
+
     async fn exited(&mut self) -> ExitStatus {
         let ended = within("the end of the process", self.ended.wait_for(Option::is_some)).await;
         ended.unwrap().unwrap()

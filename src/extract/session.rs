@@ -111,7 +111,7 @@ impl SignedInPerson {
                 name: person.name.clone(),
                 email_verified: person.verified_at.is_some(),
                 session: session.id,
-                fresh_password_at: session.opened_at,
+                fresh_password_at: session.fresh_at,
                 csrf,
                 workspaces: people.workspaces(person.id),
             })

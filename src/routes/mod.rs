@@ -22,6 +22,9 @@ use crate::accounts::pages::{account as account_pages, members, reset, sign_in, 
 use crate::dashboard::{app, assets, public};
 use crate::relay::{Worker, chat, image, speech};
 
+pub use account::limits_view;
+pub use models::list_price;
+
 /// This thread's worker, as handlers get it.
 pub type WorkerData = web::Data<Rc<Worker>>;
 

@@ -16,6 +16,7 @@ pub mod headers;
 pub mod images;
 pub mod key_file;
 pub mod mail;
+pub mod operations;
 pub mod payments;
 pub mod relay;
 pub mod routes;

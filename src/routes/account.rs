@@ -83,7 +83,7 @@ pub(super) async fn balance(worker: WorkerData, request: HttpRequest) -> HttpRes
 }
 
 /// The limits of a workspace as every answer shows them.
-pub(super) fn limits_view(limits: Limits, tier: &str) -> Value {
+pub fn limits_view(limits: Limits, tier: &str) -> Value {
     json!({
         "requests_per_minute": limits.requests_per_minute,
         "concurrent_streams": limits.concurrent_streams,

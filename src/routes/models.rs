@@ -49,7 +49,7 @@ pub(super) async fn show(worker: WorkerData, request: HttpRequest, id: web::Path
 }
 
 /// A list price, flat as the configuration has it.
-pub(super) fn list_price(list: &ListPrice) -> Value {
+pub fn list_price(list: &ListPrice) -> Value {
     match list {
         ListPrice::Text(price) => json!(price),
         ListPrice::Image(tiers) => json!(tiers),

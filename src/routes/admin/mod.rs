@@ -4,6 +4,7 @@ mod audit;
 mod keys;
 mod ledger;
 mod money;
+mod operators;
 mod payments;
 mod prices;
 mod providers;
@@ -18,7 +19,6 @@ use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::chat::Dialect;
 use lmhaven_actors::domain::fact::AuditRow;
-use lmhaven_actors::domain::ids::WorkspaceId;
 use lmhaven_actors::system::{ChangeError, fresh};
 use lmhaven_actors::workspace::WorkspaceHandle;
 use serde::de::DeserializeOwned;
@@ -27,6 +27,7 @@ use subtle::ConstantTimeEq;
 
 use super::{WorkerData, fallback, get, post};
 use crate::error::{ApiError, Code};
+use crate::operations::{self, invalid};
 use crate::relay::Worker;
 
 /// The routes of the admin API.
@@ -55,6 +56,10 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
     get(routes, "/admin/v1/providers", providers::list);
     post(routes, "/admin/v1/providers/{id}/accounts/{n}/enable", providers::enable);
     post(routes, "/admin/v1/providers/{id}/accounts/{n}/disable", providers::disable);
+    let operators = web::resource("/admin/v1/operators")
+        .route(web::get().to(operators::list))
+        .route(web::post().to(operators::invite));
+    routes.service(operators.default_service(fallback::not_allowed("GET, POST")));
     get(routes, "/admin/v1/audit", audit::list);
 }
 
@@ -124,16 +129,9 @@ fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     })
 }
 
-/// A field's error, where serde cannot tell which one it is.
-fn invalid(param: &str, message: impl Into<String>) -> ApiError {
-    ApiError::new(Code::InvalidRequest, message).at(param)
-}
-
 /// The workspace in the path.
 fn workspace(worker: &Worker, id: &str) -> Result<WorkspaceHandle, ApiError> {
-    let missing = || ApiError::new(Code::NotFound, "there is no such workspace");
-    let id: WorkspaceId = id.parse().map_err(|_| missing())?;
-    worker.gateway.core.directory.find(id).ok_or_else(missing)
+    operations::workspace_of(&worker.gateway, id)
 }
 
 /// An audit row of a change through this API.
@@ -145,15 +143,7 @@ fn audit_row(
     before: Option<Value>,
     after: Option<Value>,
 ) -> AuditRow {
-    AuditRow {
-        at: worker.gateway.core.clock.now().wall,
-        actor: "admin".to_owned(),
-        action: action.to_owned(),
-        target: target.to_string(),
-        reason: reason.map(str::to_owned),
-        before,
-        after,
-    }
+    operations::audit_row(&worker.gateway, operations::BY_TOKEN, action, target, reason, (before, after))
 }
 
 /// A query parameter.

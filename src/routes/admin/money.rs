@@ -3,23 +3,11 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use lmhaven_actors::domain::account::CreditError;
-use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::ledger::json::EntryView;
-use lmhaven_actors::workspace::{Credit, CreditFailed};
-use serde::Deserialize;
 use serde_json::json;
 
-use super::{WorkerData, answer, audit_row, invalid, parse, workspace};
-use crate::error::{ApiError, Code};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body {
-    amount_usd: NanoUsd,
-    reason: String,
-    idempotency_key: String,
-}
+use super::{WorkerData, answer, parse, workspace};
+use crate::operations::{BY_TOKEN, credit};
 
 /// `POST /admin/v1/workspaces/{id}/credits`: answers once the entry is durable; the same key twice answers the same entry.
 pub(super) async fn credit(
@@ -30,45 +18,8 @@ pub(super) async fn credit(
 ) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let handle = workspace(&worker, &id)?;
-        let Body { amount_usd, reason, idempotency_key } = parse(&body)?;
-        if reason.trim().is_empty() || reason.len() > 500 {
-            return Err(invalid("reason", "a reason has 1 to 500 characters"));
-        }
-        if idempotency_key.is_empty() || idempotency_key.len() > 255 {
-            return Err(invalid("idempotency_key", "an idempotency key has 1 to 255 characters"));
-        }
-        let core = &worker.gateway.core;
-        let action = if amount_usd.is_negative() { "credit.refund" } else { "credit.add" };
-        let after = json!({ "amount_usd": amount_usd, "idempotency_key": idempotency_key });
-        let audit = audit_row(&worker, action, handle.id(), Some(&reason), None, Some(after));
-        let message = Credit {
-            amount: amount_usd,
-            reason: reason.into(),
-            idempotency_key: idempotency_key.into(),
-            audit: audit.clone(),
-        };
-        let (entry, ticket, fresh) = handle.ask(message).await?.map_err(refused)?;
-        core.journal.durable(ticket).await?;
-        if fresh {
-            core.note_audit(audit);
-            crate::telemetry::credited(amount_usd);
-        }
+        let entry = credit::give(&worker.gateway, BY_TOKEN, &handle, parse(&body)?).await?;
         Ok((StatusCode::CREATED, json!(EntryView::from(&entry))))
     })
     .await
-}
-
-fn refused(error: CreditFailed) -> ApiError {
-    match error {
-        CreditFailed::Refused(refusal) => match refusal {
-            CreditError::Conflict => {
-                ApiError::new(Code::IdempotencyConflict, refusal.to_string()).at("idempotency_key")
-            }
-            CreditError::InsufficientBalance => {
-                ApiError::new(Code::RefundTooLarge, refusal.to_string()).at("amount_usd")
-            }
-            CreditError::BadAmount => invalid("amount_usd", refusal.to_string()),
-        },
-        CreditFailed::Store(refusal) => refusal.into(),
-    }
 }

@@ -3,39 +3,19 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
-use lmhaven_actors::domain::fact::PricesPublished;
-use lmhaven_actors::domain::price::{ListPrice, PriceBook, PriceRow, Ratio};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Answer, WorkerData, answer, audit_row, invalid, list_of, parse};
-use crate::config::Modality;
+use super::{Answer, WorkerData, answer, list_of, parse};
+use crate::operations::BY_TOKEN;
+use crate::operations::prices::{self, NewPrices};
 use crate::relay::Worker;
-use crate::routes::models;
-use crate::times;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body {
-    effective_at: Option<String>,
-    models: Vec<Row>,
-    reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Row {
-    id: String,
-    ratio: Option<Ratio>,
-    list_price: Option<Value>,
-}
 
 /// `GET /admin/v1/prices`.
 pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let core = &worker.gateway.core;
         let in_force = core.prices.in_force(core.clock.now().wall).map(|book| book.version);
-        let data = core.prices.all().iter().map(|book| view(book, in_force)).collect();
+        let data = core.prices.all().iter().map(|book| prices::view(book, in_force)).collect();
         Ok(list_of(data, false, None))
     })
     .await
@@ -47,66 +27,12 @@ pub(super) async fn publish(worker: WorkerData, request: HttpRequest, body: Byte
 }
 
 async fn publish_inner(worker: &Worker, body: &Bytes) -> Answer {
-    let Body { effective_at, models, reason } = parse(body)?;
-    let core = &worker.gateway.core;
-    let at = core.clock.now().wall;
-    let effective_at = match effective_at {
-        None => at,
-        // A version never reaches back: requests paid what was in force at their admission.
-        Some(text) => {
-            times::parse(&text).ok_or_else(|| invalid("effective_at", "expected a time as RFC 3339"))?.max(at)
-        }
-    };
-    let newest = core.prices.newest();
-    let mut rows = newest.as_ref().map(|book| book.rows.clone()).unwrap_or_default();
-    for (place, row) in models.into_iter().enumerate() {
-        let at = |field: &str| format!("models[{place}].{field}");
-        let model = worker.gateway.catalogue.find(&row.id);
-        let model = model.ok_or_else(|| invalid(&at("id"), "there is no such model"))?;
-        let known = rows.get(&row.id);
-        let ratio = row.ratio.or(known.map(|known| known.ratio));
-        let ratio = ratio.ok_or_else(|| invalid(&at("ratio"), "a ratio is needed"))?;
-        let list = match row.list_price {
-            Some(value) => list_price(model.modality, value).map_err(|error| invalid(&at("list_price"), error))?,
-            None => known
-                .map(|known| known.list.clone())
-                .ok_or_else(|| invalid(&at("list_price"), "a list price is needed"))?,
-        };
-        rows.insert(row.id, PriceRow { ratio, list });
-    }
-    if let Some(missing) = worker.gateway.catalogue.models().iter().find(|model| !rows.contains_key(&*model.id)) {
-        return Err(invalid("models", format!("{} would have no price", missing.id)));
-    }
-    let reason = reason.unwrap_or_default();
-    let before = newest.as_ref().map(|book| view(book, None));
-    let after: Value = serde_json::from_slice(body).unwrap_or_default();
-    let audit = audit_row(worker, "price.publish", "prices", Some(&reason), before, Some(after));
-    let published = PricesPublished { version: 0, at, effective_at, rows, reason, seeded_from: None };
-    let book = core.publish_prices(published, Some(audit)).await?;
-    let in_force = core.prices.in_force(core.clock.now().wall).map(|book| book.version);
-    Ok((StatusCode::CREATED, view(&book, in_force)))
-}
-
-/// A list price in the shape of the model's modality.
-fn list_price(modality: Modality, value: Value) -> Result<ListPrice, String> {
-    let list = match modality {
-        Modality::Text => serde_json::from_value(value).map(ListPrice::Text),
-        Modality::Image => serde_json::from_value(value).map(ListPrice::Image),
-        Modality::Voice => serde_json::from_value(value).map(ListPrice::Voice),
-    };
-    list.map_err(|error| error.to_string())
-}
-
-fn view(book: &PriceBook, in_force: Option<u32>) -> Value {
-    let models: Vec<Value> = book
-        .rows
-        .iter()
-        .map(|(id, row)| json!({ "id": id, "ratio": row.ratio, "list_price": models::list_price(&row.list) }))
-        .collect();
-    json!({
-        "version": book.version,
-        "effective_at": times::rfc3339(book.effective_at),
-        "in_force": Some(book.version) == in_force,
-        "models": models,
-    })
+    let NewPrices { effective_at, models, reason } = parse(body)?;
+    let gateway = &worker.gateway;
+    let effective_at = prices::moment(effective_at.as_deref(), gateway.core.clock.now().wall)?;
+    let rows = prices::merge(gateway, models)?;
+    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let book = prices::publish(gateway, BY_TOKEN, rows, effective_at, reason.unwrap_or_default(), asked).await?;
+    let in_force = gateway.core.prices.in_force(gateway.core.clock.now().wall).map(|book| book.version);
+    Ok((StatusCode::CREATED, prices::view(&book, in_force)))
 }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
-use lmhaven_actors::domain::fact::ProviderAccountSwitched;
 use lmhaven_actors::provider::Pool;
 use serde_json::{Value, json};
 
-use super::{Answer, WorkerData, answer, audit_row, list_of};
+use super::{Answer, WorkerData, answer, list_of};
 use crate::config::Provider;
-use crate::error::{ApiError, Code};
+use crate::operations::{BY_TOKEN, providers};
 use crate::relay::Worker;
 use crate::times;
 
@@ -44,18 +43,7 @@ pub(super) async fn disable(
 }
 
 async fn switch(worker: &Worker, (id, n): (String, String), enabled: bool) -> Answer {
-    let gateway = &worker.gateway;
-    let missing = || ApiError::new(Code::NotFound, "there is no such provider account");
-    let provider = gateway.config.providers.iter().find(|provider| provider.id.as_str() == id).ok_or_else(missing)?;
-    let pool = gateway.pools.get(&provider.id).ok_or_else(missing)?;
-    let n: usize = n.parse().map_err(|_| missing())?;
-    if !pool.switch(n, enabled) {
-        return Err(missing());
-    }
-    let action = if enabled { "provider.enable" } else { "provider.disable" };
-    let audit = audit_row(worker, action, format!("{id}/{n}"), None, None, None);
-    let switched = ProviderAccountSwitched { provider: id, n, enabled, at: gateway.core.clock.now().wall };
-    gateway.core.switch_account(switched, audit).await?;
+    let provider = providers::switch(&worker.gateway, BY_TOKEN, (&id, &n), enabled, None).await?;
     Ok((StatusCode::OK, view(worker, provider)))
 }
 

@@ -1,19 +1,17 @@
 //! Workspaces: open, list, show, change.
 
-use std::num::NonZeroU32;
-
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use lmhaven_actors::domain::bucket::LIMIT_MAX;
-use lmhaven_actors::domain::fact::{Features, Override, WorkspaceChanged, WorkspaceCreated};
+use lmhaven_actors::domain::fact::WorkspaceCreated;
 use lmhaven_actors::domain::ids::WorkspaceId;
 use lmhaven_actors::system::fresh;
-use lmhaven_actors::workspace::{ChangeSettings, Describe, WorkspaceView};
-use serde::{Deserialize, Deserializer};
+use lmhaven_actors::workspace::{Describe, WorkspaceView};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, WorkerData, answer, audit_row, invalid, keys, list_of, page_size, parse, query, workspace};
+use super::{WorkerData, answer, audit_row, invalid, keys, list_of, page_size, parse, query, workspace};
+use crate::operations::{self, BY_TOKEN};
 use crate::routes::account::limits_view;
 use crate::times;
 
@@ -79,41 +77,6 @@ pub(super) async fn show(worker: WorkerData, request: HttpRequest, id: web::Path
     .await
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Change {
-    #[serde(default, deserialize_with = "limit")]
-    requests_per_minute: Override,
-    #[serde(default, deserialize_with = "limit")]
-    concurrent_streams: Override,
-    features: Option<ChangeFeatures>,
-    suspended: Option<bool>,
-    email_verified: Option<bool>,
-    reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ChangeFeatures {
-    text: Option<bool>,
-    image: Option<bool>,
-    voice: Option<bool>,
-}
-
-/// A limit that is there: `null` returns to the tier. One that was left out stays as it was.
-fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Override, D::Error> {
-    Ok(Option::<NonZeroU32>::deserialize(deserializer)?.map_or(Override::Tier, Override::Set))
-}
-
-fn within_bounds(param: &str, limit: Override) -> Result<Override, crate::error::ApiError> {
-    match limit {
-        Override::Set(limit) if limit.get() > LIMIT_MAX => {
-            Err(invalid(param, format!("a limit is at most {LIMIT_MAX}")))
-        }
-        limit => Ok(limit),
-    }
-}
-
 /// `PATCH /admin/v1/workspaces/{id}`.
 pub(super) async fn change(
     worker: WorkerData,
@@ -121,43 +84,12 @@ pub(super) async fn change(
     id: web::Path<String>,
     body: Bytes,
 ) -> HttpResponse {
-    answer(&worker, &request, |worker| async move { change_inner(&worker, &id, &body).await }).await
-}
-
-async fn change_inner(worker: &crate::relay::Worker, id: &str, body: &Bytes) -> Answer {
-    let handle = workspace(worker, id)?;
-    let Change { requests_per_minute, concurrent_streams, features, suspended, email_verified, reason } = parse(body)?;
-    let core = &worker.gateway.core;
-    let before = handle.ask(Describe).await?;
-    let features = features.map(|change| {
-        let known = before.settings.features;
-        Features {
-            text: change.text.unwrap_or(known.text),
-            image: change.image.unwrap_or(known.image),
-            voice: change.voice.unwrap_or(known.voice),
-        }
-    });
-    let change = WorkspaceChanged {
-        workspace: handle.id(),
-        at: core.clock.now().wall,
-        requests_per_minute: within_bounds("requests_per_minute", requests_per_minute)?,
-        concurrent_streams: within_bounds("concurrent_streams", concurrent_streams)?,
-        features,
-        suspended,
-        email_verified,
-    };
-    let after: Value = serde_json::from_slice(body).unwrap_or_default();
-    let settings = json!({
-        "limits": limits_view(before.limits, &before.tier),
-        "features": before.settings.features,
-        "suspended": before.settings.suspended,
-        "email_verified": before.settings.email_verified,
-    });
-    let audit = audit_row(worker, "workspace.change", handle.id(), reason.as_deref(), Some(settings), Some(after));
-    let (changed, ticket) = handle.ask(ChangeSettings { change, audit: audit.clone() }).await??;
-    core.journal.durable(ticket).await?;
-    core.note_audit(audit);
-    Ok((StatusCode::OK, view(&changed)))
+    answer(&worker, &request, |worker| async move {
+        let handle = workspace(&worker, &id)?;
+        let changed = operations::workspace::change(&worker.gateway, BY_TOKEN, &handle, parse(&body)?).await?;
+        Ok((StatusCode::OK, view(&changed)))
+    })
+    .await
 }
 
 /// A workspace in the shape of INTERFACE §5.

@@ -5,7 +5,7 @@
 use lmhaven::accounts::token::SessionToken;
 use lmhaven_actors::domain::fact::Fact;
 use lmhaven_actors::domain::ids::WorkspaceId;
-use lmhaven_actors::domain::people::{PasswordHash, PeopleFact, Role};
+use lmhaven_actors::domain::people::{PasswordHash, PeopleFact, Realm, Role};
 use lmhaven_actors::system::{ChangeError, fresh};
 use reqwest::RequestBuilder;
 
@@ -38,7 +38,7 @@ impl Haven {
                 PeopleFact::Registered { person, at, email, password: PasswordHash("none".to_owned()) },
                 PeopleFact::Verified { person, at },
                 PeopleFact::MemberJoined { workspace, person, role, at },
-                PeopleFact::SessionOpened { session, person, at, digest, address, client },
+                PeopleFact::SessionOpened { session, person, at, digest, address, client, realm: Realm::Customers },
             ];
             Ok::<_, ChangeError>(((), facts.into_iter().map(Fact::People).collect()))
         });

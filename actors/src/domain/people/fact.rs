@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Email, Role};
+use super::{Email, Realm, Role};
 use crate::domain::ids::{LinkId, PersonId, SessionId, WorkspaceId};
 use crate::domain::time::UnixMillis;
 
@@ -62,6 +62,16 @@ pub enum PeopleFact {
         address: String,
         /// Browser and system, in a few words.
         client: String,
+        /// Where it holds.
+        #[serde(default)]
+        realm: Realm,
+    },
+    /// Whoever has the session gave their password again.
+    PasswordGiven {
+        /// Which session.
+        session: SessionId,
+        /// When.
+        at: UnixMillis,
     },
     /// The session was used; noted at most once an hour.
     SessionSeen {
@@ -117,6 +127,13 @@ pub enum PeopleFact {
         /// When.
         at: UnixMillis,
     },
+    /// The person runs the gateway from now on.
+    OperatorMade {
+        /// Who.
+        person: PersonId,
+        /// When.
+        at: UnixMillis,
+    },
     /// The person no longer belongs to the workspace.
     MemberRemoved {
         /// The workspace.
@@ -141,6 +158,12 @@ pub enum LinkPurpose {
     Reset {
         /// Whose.
         person: PersonId,
+    },
+    /// Makes an operator.
+    Operator {
+        /// Of whoever has this address; without one, of whoever opens it, while there is no operator.
+        #[serde(default)]
+        email: Option<Email>,
     },
     /// Makes whoever has the address a member.
     Invite {

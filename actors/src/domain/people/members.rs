@@ -138,7 +138,10 @@ impl People {
             LinkPurpose::Invite { workspace, email, role, by } if self.owner(*workspace, *by).is_ok() => {
                 Ok((*workspace, email, *role))
             }
-            LinkPurpose::Invite { .. } | LinkPurpose::Verify { .. } | LinkPurpose::Reset { .. } => Err(LinkRefusal),
+            LinkPurpose::Invite { .. }
+            | LinkPurpose::Verify { .. }
+            | LinkPurpose::Reset { .. }
+            | LinkPurpose::Operator { .. } => Err(LinkRefusal),
         }
     }
 

@@ -2,14 +2,17 @@
 //!
 //! A pure state machine. A decision looks at the state and gives facts and letters, or a refusal; [`People::apply`] is the only
 //! thing that changes the state, live and in replay alike. Ids, times, digests and hashes of passwords are given by the caller.
-//! `registration` has signing up and links, `session` signing in, `members` who belongs to a workspace. What a letter says and
+//! `registration` has signing up and links, `session` signing in, `members` who belongs to a workspace, `operators` who runs the
+//! gateway. What a letter says and
 //! how a link's token is made is not known here.
 
 mod email;
 mod fact;
 mod members;
+mod operators;
 mod registration;
 mod role;
+mod search;
 mod session;
 mod state;
 #[cfg(test)]
@@ -18,9 +21,12 @@ mod tests;
 pub use email::{Email, LEN_MAX as EMAIL_LEN_MAX, ParseEmailError};
 pub use fact::{LinkPurpose, PasswordHash, PeopleFact, TokenDigest};
 pub use members::{INVITATIONS_MAX, Invitation, Member, MemberRefusal};
+pub use operators::{NewOperator, OPERATOR_LINK_LIVES, PASSWORD_FRESH_FOR, Realm};
 pub use registration::{LinkRefusal, NewPassword, RESET_LINK_LIVES, Registration, VERIFY_LINK_LIVES};
 pub use role::{ParseRoleError, Role};
-pub use session::{ABSOLUTE_LIFE, IDLE_LIFE, NewSession, SESSIONS_MAX, SessionView};
+pub use session::{
+    ABSOLUTE_LIFE, IDLE_LIFE, NewSession, OPERATOR_ABSOLUTE_LIFE, OPERATOR_IDLE_LIFE, SESSIONS_MAX, SessionView,
+};
 pub use state::{People, Person};
 
 use super::fact::Fact;

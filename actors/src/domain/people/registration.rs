@@ -90,7 +90,7 @@ impl People {
     pub fn verifies(&self, link: LinkId, now: UnixMillis) -> Result<PersonId, LinkRefusal> {
         match self.link(link, now)? {
             LinkPurpose::Verify { person } => Ok(*person),
-            LinkPurpose::Reset { .. } | LinkPurpose::Invite { .. } => Err(LinkRefusal),
+            LinkPurpose::Reset { .. } | LinkPurpose::Invite { .. } | LinkPurpose::Operator { .. } => Err(LinkRefusal),
         }
     }
 
@@ -103,9 +103,12 @@ impl People {
         Ok(Decided::facts([PeopleFact::LinkUsed { link, at }, PeopleFact::Verified { person, at }]))
     }
 
-    /// Somebody forgot the password of this address; nothing where nobody has it.
+    /// Somebody forgot the password of this address; nothing where nobody has it. An operator's is not set by mail: whoever
+    /// reads a mailbox does not run the gateway.
     pub fn begin_reset(&self, email: &Email, link: LinkId, at: UnixMillis) -> Decided {
-        let Some(known) = self.by_email(email) else { return Decided::default() };
+        let Some(known) = self.by_email(email).filter(|known| !self.is_operator(known.id)) else {
+            return Decided::default();
+        };
         let expires_at = at.plus_millis(RESET_LINK_LIVES);
         Decided::facts([PeopleFact::LinkIssued { link, at, expires_at, does: LinkPurpose::Reset { person: known.id } }])
             .with(Letter::Reset { to: known.email.clone(), link, expires_at })
@@ -118,7 +121,7 @@ impl People {
     pub fn resets(&self, link: LinkId, now: UnixMillis) -> Result<PersonId, LinkRefusal> {
         match self.link(link, now)? {
             LinkPurpose::Reset { person } => Ok(*person),
-            LinkPurpose::Verify { .. } | LinkPurpose::Invite { .. } => Err(LinkRefusal),
+            LinkPurpose::Verify { .. } | LinkPurpose::Invite { .. } | LinkPurpose::Operator { .. } => Err(LinkRefusal),
         }
     }
 
@@ -128,7 +131,7 @@ impl People {
     /// [`LinkRefusal`].
     pub fn finish_reset(&self, link: LinkId, password: PasswordHash, at: UnixMillis) -> Result<Decided, LinkRefusal> {
         let person = self.resets(link, at)?;
-        let known = self.person(person).ok_or(LinkRefusal)?;
+        let known = self.person(person).filter(|known| !self.is_operator(known.id)).ok_or(LinkRefusal)?;
         let mut decided =
             Decided::facts([PeopleFact::LinkUsed { link, at }, PeopleFact::PasswordChanged { person, at, password }]);
         if known.verified_at.is_none() {

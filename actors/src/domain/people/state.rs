@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::session::{ABSOLUTE_LIFE, SESSIONS_MAX};
-use super::{Email, LinkPurpose, PasswordHash, PeopleFact, Role, TokenDigest};
+use super::{Email, LinkPurpose, PasswordHash, PeopleFact, Realm, Role, TokenDigest};
 use crate::domain::fact::WorkspaceCreated;
 use crate::domain::ids::{LinkId, PersonId, SessionId, WorkspaceId};
 use crate::domain::time::UnixMillis;
@@ -39,10 +39,13 @@ pub struct Person {
 pub(super) struct Session {
     pub(super) person: PersonId,
     pub(super) opened_at: UnixMillis,
+    /// When the password was last given.
+    pub(super) fresh_at: UnixMillis,
     pub(super) seen_at: UnixMillis,
     pub(super) digest: TokenDigest,
     pub(super) address: String,
     pub(super) client: String,
+    pub(super) realm: Realm,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +70,10 @@ pub struct People {
     pub(super) names: HashMap<WorkspaceId, String>,
     /// Workspaces by the address that they were opened for; who confirms it owns them.
     pub(super) opened_for: HashMap<Email, BTreeSet<WorkspaceId>>,
+    /// Who runs the gateway.
+    pub(super) operators: BTreeSet<PersonId>,
+    /// Links that make an operator.
+    pub(super) operator_links: BTreeSet<LinkId>,
 }
 
 // --- Looking ------------------------------------------------------------------------------------------------------
@@ -154,14 +161,16 @@ impl People {
                     known.name.clone_from(name);
                 }
             }
-            PeopleFact::SessionOpened { session, person, at, digest, address, client } => {
+            PeopleFact::SessionOpened { session, person, at, digest, address, client, realm } => {
                 let opened = Session {
                     person: *person,
                     opened_at: *at,
+                    fresh_at: *at,
                     seen_at: *at,
                     digest: *digest,
                     address: address.clone(),
                     client: client.clone(),
+                    realm: *realm,
                 };
                 self.open(*session, opened);
             }
@@ -170,7 +179,17 @@ impl People {
                     known.seen_at = *at;
                 }
             }
+            PeopleFact::PasswordGiven { session, at } => {
+                if let Some(known) = self.sessions.get_mut(session) {
+                    known.fresh_at = *at;
+                }
+            }
             PeopleFact::SessionEnded { session, at: _ } => self.end(*session),
+            PeopleFact::OperatorMade { person, at: _ } => {
+                if self.persons.contains_key(person) {
+                    self.operators.insert(*person);
+                }
+            }
             PeopleFact::LinkIssued { link, at, expires_at, does } => {
                 let issued = Link { issued_at: *at, expires_at: *expires_at, does: does.clone() };
                 self.issue(*link, issued);
@@ -247,6 +266,7 @@ impl People {
                 &mut person.links
             }
             LinkPurpose::Invite { workspace, .. } => self.invitations.entry(*workspace).or_default(),
+            LinkPurpose::Operator { .. } => &mut self.operator_links,
         };
         let over: Vec<LinkId> =
             ids.iter().filter(|id| self.links.get(id).is_none_or(|link| link.expires_at <= now)).copied().collect();
@@ -264,6 +284,7 @@ impl People {
                 self.persons.get_mut(&person).map(|person| &mut person.links)
             }
             LinkPurpose::Invite { workspace, .. } => self.invitations.get_mut(&workspace),
+            LinkPurpose::Operator { .. } => Some(&mut self.operator_links),
         };
         if let Some(ids) = ids {
             ids.remove(&id);

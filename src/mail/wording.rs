@@ -20,6 +20,10 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
         home: public_url.to_owned(),
     };
     let billing = || Some(("Open billing", page("/app/billing")));
+    let receipt = |number: &str| {
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number { Some(("See the receipt", page(&format!("/app/billing/receipts/{number}")))) } else { billing() }
+    };
     Some(match &mail.content {
         MailContent::VerifyAddress { link, expires_at } => Letter {
             rows: vec![("Works until", time(*expires_at))],
@@ -86,8 +90,8 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
             )
         },
         MailContent::Receipt { payment, amount_usd } => Letter {
-            rows: vec![("Amount", format!("${amount_usd}")), ("Payment", one_line(payment)), ("Date", time(mail.at))],
-            button: billing(),
+            rows: vec![("Amount", format!("${amount_usd}")), ("Receipt", one_line(payment)), ("Date", time(mail.at))],
+            button: receipt(payment),
             ..letter(
                 &format!("Receipt for your top-up of ${amount_usd}"),
                 "Your balance is ready to use.",
@@ -95,7 +99,7 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
             )
         },
         MailContent::Refund { payment, amount_usd } => Letter {
-            rows: vec![("Amount", format!("${amount_usd}")), ("Payment", one_line(payment)), ("Date", time(mail.at))],
+            rows: vec![("Amount", format!("${amount_usd}")), ("Receipt", one_line(payment)), ("Date", time(mail.at))],
             button: billing(),
             ..letter(
                 &format!("Refund of ${amount_usd}"),
@@ -105,7 +109,7 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
             )
         },
         MailContent::DisputeOpened { payment, amount_usd } => Letter {
-            rows: vec![("Amount", format!("${amount_usd}")), ("Payment", one_line(payment))],
+            rows: vec![("Amount", format!("${amount_usd}")), ("Receipt", one_line(payment))],
             button: billing(),
             closing: "If you did not mean to dispute the payment, tell your bank so.".to_owned(),
             ..letter(
@@ -117,7 +121,7 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
         MailContent::DisputeClosed { payment, amount_usd, won } => Letter {
             rows: vec![
                 ("Amount", format!("${amount_usd}")),
-                ("Payment", one_line(payment)),
+                ("Receipt", one_line(payment)),
                 ("Outcome", if *won { "The payment stands" } else { "The payment was returned" }.to_owned()),
             ],
             button: billing(),
@@ -139,8 +143,8 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
             )
         },
         MailContent::AutoTopUpDone { payment, amount_usd } => Letter {
-            rows: vec![("Amount", format!("${amount_usd}")), ("Payment", one_line(payment)), ("Date", time(mail.at))],
-            button: billing(),
+            rows: vec![("Amount", format!("${amount_usd}")), ("Receipt", one_line(payment)), ("Date", time(mail.at))],
+            button: receipt(payment),
             ..letter(
                 &format!("Automatic top-up of ${amount_usd}"),
                 "Your balance was topped up.",

@@ -46,11 +46,13 @@ pub async fn give(
         reason: reason.into(),
         idempotency_key: idempotency_key.into(),
         audit: audit.clone(),
+        desk: gateway.core.desk(),
     };
     let (entry, ticket, fresh) = workspace.ask(message).await?.map_err(refused)?;
     gateway.core.journal.durable(ticket).await?;
     if fresh {
         gateway.core.note_audit(audit);
+        gateway.core.note_mails();
         crate::telemetry::credited(amount_usd);
     }
     Ok(entry)

@@ -100,9 +100,13 @@ pub async fn change(
     });
     let both = (Some(settings), Some(asked));
     let audit = audit_row(gateway, actor, "workspace.change", workspace.id(), reason.as_deref(), both);
-    let (changed, ticket) = workspace.ask(ChangeSettings { change, audit: audit.clone() }).await??;
+    let (changed, ticket) = {
+        let desk = gateway.core.desk();
+        workspace.ask(ChangeSettings { change, audit: audit.clone(), desk }).await??
+    };
     gateway.core.journal.durable(ticket).await?;
     gateway.core.note_audit(audit);
+    gateway.core.note_mails();
     Ok(changed)
 }
 

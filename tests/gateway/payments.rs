@@ -1,5 +1,7 @@
 //! Payments by card against the fake of Stripe: credited once whatever happens to webhooks, and spendable at once.
 
+mod mails;
+
 use lmhaven::payments::{Order, PaymentError};
 use lmhaven_actors::clock::Clock;
 use lmhaven_actors::domain::fact::AuditRow;

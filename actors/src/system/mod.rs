@@ -4,6 +4,7 @@
 //! Holds that a crash left open are closed, durably, before the first request is served.
 
 pub mod fresh;
+mod letters;
 mod payments;
 mod replay;
 
@@ -28,7 +29,7 @@ use crate::ledger::{Ledger, LedgerError, Record};
 use crate::office::Office;
 use crate::price_books::PriceBooks;
 use crate::reports::Reports;
-use crate::workspace::{AskError, CreateKey, RevokeKey, WorkspaceActor, WorkspaceHandle};
+use crate::workspace::{AskError, CreateKey, Desk, RevokeKey, WorkspaceActor, WorkspaceHandle};
 pub use payments::{PayFailed, Told};
 use replay::replay;
 
@@ -222,6 +223,16 @@ impl Core {
             }
         }
         Ok(answer)
+    }
+
+    /// Where a workspace's actor leaves what people are to be told.
+    pub fn desk(&self) -> Desk {
+        Desk { office: self.office.clone(), write: letters::write }
+    }
+
+    /// Mails may have been queued through [`Core::desk`]: they are looked for at once.
+    pub fn note_mails(&self) {
+        self.mail_waits.notify_one();
     }
 
     /// Opens a workspace; returns once it is durable.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult};
 
+use super::desk::{self, Desk};
 use crate::clock::Clock;
 use crate::domain::account::{
     Account, Admission, Charge, CreditError, Credited, ExtendRefused, HoldClosed, KeyState, Profile, Settings, Standing,
@@ -244,6 +245,8 @@ pub struct Credit {
     pub idempotency_key: Arc<str>,
     /// Written with the entry.
     pub audit: AuditRow,
+    /// Where it is told.
+    pub desk: Desk,
 }
 
 /// A credit was not made.
@@ -264,12 +267,20 @@ impl Handler<Credit> for WorkspaceActor {
     fn handle(&mut self, message: Credit, _: &mut Self::Context) -> Self::Result {
         let now = self.clock.now();
         self.journal.accepts(Class::Bounded)?;
+        let before = self.before();
         match self.account.credit(message.amount, message.reason, message.idempotency_key, now)? {
             // The first one may still be on its way to the disk: who waits for an empty append waits for it.
             Credited::Replayed(entry) => Ok((entry, self.record([]), false)),
             Credited::New(entry) => {
-                let records = vec![Record::Entry(entry.clone()), Record::Fact(Fact::Audited(message.audit))];
-                Ok((entry, self.record_all(records), true))
+                let mut office = message.desk.office.lock();
+                let told = self.letters(&message.desk, &office, before, desk::credited(message.amount), now.wall);
+                let facts = std::iter::once(Fact::Audited(message.audit)).chain(told.iter().cloned());
+                let records = std::iter::once(Record::Entry(entry.clone())).chain(facts.map(Record::Fact)).collect();
+                let ticket = self.record_all(records);
+                for fact in &told {
+                    office.apply(fact);
+                }
+                Ok((entry, ticket, true))
             }
         }
     }
@@ -283,16 +294,26 @@ pub struct ChangeSettings {
     pub change: WorkspaceChanged,
     /// Written with it.
     pub audit: AuditRow,
+    /// Where it is told.
+    pub desk: Desk,
 }
 
 impl Handler<ChangeSettings> for WorkspaceActor {
     type Result = Result<(WorkspaceView, Ticket), JournalRefusal>;
 
-    fn handle(&mut self, ChangeSettings { change, audit }: ChangeSettings, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: ChangeSettings, _: &mut Self::Context) -> Self::Result {
+        let ChangeSettings { change, audit, desk } = message;
         self.journal.accepts(Class::Bounded)?;
-        self.account.change(&change, self.clock.now());
-        let ticket =
-            self.record_all(vec![Record::Fact(Fact::WorkspaceChanged(change)), Record::Fact(Fact::Audited(audit))]);
+        let (before, now) = (self.before(), self.clock.now());
+        self.account.change(&change, now);
+        let mut office = desk.office.lock();
+        let told = self.letters(&desk, &office, before, Vec::new(), now.wall);
+        let facts = [Fact::WorkspaceChanged(change), Fact::Audited(audit)].into_iter().chain(told.iter().cloned());
+        let ticket = self.record_all(facts.map(Record::Fact).collect());
+        for fact in &told {
+            office.apply(fact);
+        }
+        drop(office);
         Ok((self.view(), ticket))
     }
 }

@@ -4,16 +4,14 @@
 //! order of the journal, and no second event finds the state of before the first. Lock order: actor, office, journal;
 //! nobody who holds the office's lock waits for an actor.
 
-use std::sync::Arc;
-
 use actix::{Handler, Message};
-use parking_lot::Mutex;
 
 use super::actor::WorkspaceActor;
+use super::desk::Desk;
 use crate::domain::account::CreditError;
 use crate::domain::fact::{AuditRow, Fact, WorkspaceChanged};
 use crate::domain::money::NanoUsd;
-use crate::domain::payment::{Decision, PaymentFact};
+use crate::domain::payment::Decision;
 use crate::domain::time::UnixMillis;
 use crate::journal::{Class, JournalRefusal, Ticket};
 use crate::ledger::Record;
@@ -24,14 +22,12 @@ type Decide<E> = Box<dyn FnOnce(&Office, NanoUsd, UnixMillis) -> Result<Decision
 
 /// Has a payment decided and carried out.
 pub struct Pay<E: Send + 'static> {
-    /// Where it is known.
-    pub office: Arc<Mutex<Office>>,
+    /// Where it is known, and told.
+    pub desk: Desk,
     /// The decision.
     pub decide: Decide<E>,
     /// Written with it.
     pub audit: Option<AuditRow>,
-    /// What follows from the facts, such as mails: in the same batch.
-    pub follow_up: fn(&Office, &[PaymentFact]) -> Vec<Fact>,
 }
 
 impl<E: Send + 'static> Message for Pay<E> {
@@ -60,10 +56,11 @@ impl<E: Send + 'static> Handler<Pay<E>> for WorkspaceActor {
     type Result = Result<Carried<E>, JournalRefusal>;
 
     fn handle(&mut self, message: Pay<E>, _: &mut Self::Context) -> Self::Result {
-        let Pay { office, decide, audit, follow_up } = message;
+        let Pay { desk, decide, audit } = message;
         self.journal.accepts(Class::Bounded)?;
         let now = self.clock.now();
-        let mut office = office.lock();
+        let before = self.before();
+        let mut office = desk.office.lock();
         let decision = match decide(&office, self.account.available(), now.wall) {
             Ok(decision) => decision,
             // What it was refused for may still be on its way to the disk.
@@ -77,7 +74,8 @@ impl<E: Send + 'static> Handler<Pay<E>> for WorkspaceActor {
             Err(error) => return Ok(Carried { outcome: Err(PayError::Account(error)), ticket: self.record([]) }),
         };
         let mut facts: Vec<Fact> = decision.facts.iter().cloned().map(Fact::Payment).collect();
-        facts.extend(follow_up(&office, &decision.facts));
+        let news = office.payments.news(&decision.facts);
+        facts.extend(self.letters(&desk, &office, before, news, now.wall));
         if decision.suspend && !self.account.settings().suspended {
             let change = WorkspaceChanged {
                 suspended: Some(true),

@@ -228,7 +228,7 @@ async fn settle_verified(gateway: &Gateway, person: PersonId) {
             before: Some(json!({ "email_verified": false })),
             after: Some(json!({ "email_verified": true })),
         };
-        match workspace.ask(ChangeSettings { change, audit: audit.clone() }).await {
+        match workspace.ask(ChangeSettings { change, audit: audit.clone(), desk: core.desk() }).await {
             Ok(Ok((_, ticket))) => match core.journal.durable(ticket).await {
                 Ok(()) => core.note_audit(audit),
                 Err(error) => tracing::error!(%error, "a confirmed address may not be on the disk"),

@@ -60,8 +60,7 @@ fn show(gateway: &Gateway, shell: Shell, status: StatusCode, fields: &Fields, se
     let now = gateway.core.clock.now().wall;
     let wanted = fields.get("state").unwrap_or_default();
     let before = fields.get("before").and_then(|text| text.parse::<MailId>().ok());
-    let (all, waiting) =
-        gateway.core.office(|office| (office.outbox.list(before, LOOKED_AT), office.outbox.waiting()));
+    let (all, waiting) = gateway.core.office(|office| (office.outbox.list(before, LOOKED_AT), office.outbox.waiting()));
     let mut rows: Vec<MailRow> = all
         .iter()
         .filter(|delivery| wanted.is_empty() || state(delivery).0 == wanted)

@@ -134,7 +134,8 @@ fn show_import(gateway: &Gateway, shell: Shell, status: StatusCode, sent: Sent, 
         Err(error) => (Diff::default(), error.message),
     };
     if obstacle.is_empty() && !unknown.is_empty() {
-        obstacle = "Models are named that the configuration does not have. Take them out, or add them there first.".into();
+        obstacle =
+            "Models are named that the configuration does not have. Take them out, or add them there first.".into();
     }
     if obstacle.is_empty() && diff.lines.is_empty() {
         obstacle = "Nothing would change.".into();
@@ -171,12 +172,7 @@ async fn publish_inner(
     Ok(show_import(gateway, shell, status, Sent::refused("publish", error, fields), text))
 }
 
-async fn publish_import(
-    gateway: &Gateway,
-    operator: &Operator,
-    text: &str,
-    fields: &Fields,
-) -> Result<(), ApiError> {
+async fn publish_import(gateway: &Gateway, operator: &Operator, text: &str, fields: &Fields) -> Result<(), ApiError> {
     let (effective_at, reason) = agreed(gateway, fields)?;
     let rows = import::read(text).map_err(|error| invalid("models", error.to_string()))?;
     let rows = books::merge(gateway, rows)?;
@@ -212,7 +208,12 @@ fn agreed(gateway: &Gateway, fields: &Fields) -> Result<(UnixMillis, String), Ap
 }
 
 /// `GET /operator/prices/{version}`: what going back to it would change.
-pub async fn compare(worker: WorkerData, operator: Operator, request: HttpRequest, path: web::Path<String>) -> HttpResponse {
+pub async fn compare(
+    worker: WorkerData,
+    operator: Operator,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> HttpResponse {
     let shell = Shell::of(&worker.gateway, &operator, Tab::Prices, &Fields::of_query(&request));
     let shown = show_version(&worker.gateway, shell, StatusCode::OK, Sent::default(), &path);
     shown.unwrap_or_else(Trouble::respond)

@@ -18,12 +18,7 @@ use crate::relay::Gateway;
 use crate::routes::WorkerData;
 
 /// `POST /operator/workspaces/{id}/suspend`.
-pub async fn suspend(
-    worker: WorkerData,
-    operator: Operator,
-    id: web::Path<String>,
-    body: web::Bytes,
-) -> HttpResponse {
+pub async fn suspend(worker: WorkerData, operator: Operator, id: web::Path<String>, body: web::Bytes) -> HttpResponse {
     let fields = Fields::of_form(&body);
     let suspended = fields.get("suspended") == Some("yes");
     let done = if suspended { "suspended" } else { "resumed" };
@@ -32,12 +27,7 @@ pub async fn suspend(
 }
 
 /// `POST /operator/workspaces/{id}/features`.
-pub async fn features(
-    worker: WorkerData,
-    operator: Operator,
-    id: web::Path<String>,
-    body: web::Bytes,
-) -> HttpResponse {
+pub async fn features(worker: WorkerData, operator: Operator, id: web::Path<String>, body: web::Bytes) -> HttpResponse {
     let read = |fields: &Fields| {
         let on = |name: &str| Some(fields.get(name).is_some());
         let features = ChangeFeatures { text: on("text"), image: on("image"), voice: on("voice") };

@@ -32,8 +32,7 @@ pub(super) enum Tab {
 }
 
 impl Tab {
-    const ALL: [Self; 6] =
-        [Self::Workspaces, Self::Prices, Self::Providers, Self::Mail, Self::Payments, Self::Audit];
+    const ALL: [Self; 6] = [Self::Workspaces, Self::Prices, Self::Providers, Self::Mail, Self::Payments, Self::Audit];
 
     pub(super) const fn href(self) -> &'static str {
         match self {
@@ -74,7 +73,8 @@ pub(super) struct Shell {
 impl Shell {
     pub(super) fn of(gateway: &Gateway, operator: &Operator, current: Tab, fields: &Fields) -> Self {
         let old = prices::stale_for(gateway).map(|age| {
-            let text = format!("The price book in force is {} days old. Ratios and list prices change weekly.", age / DAY);
+            let text =
+                format!("The price book in force is {} days old. Ratios and list prices change weekly.", age / DAY);
             Notice::new(Tone::Warning, text).linked("/operator/prices", "Import the new ones")
         });
         Self {

@@ -201,10 +201,11 @@ async fn latest(gateway: &Gateway, view: &WorkspaceView) -> Result<Vec<RequestRo
         let one = |seq: u64| core.ledger.entries(id, seq.saturating_sub(1), 1);
         numbers.into_iter().map(|seq| Ok(one(seq)?.pop())).collect::<Result<Vec<Option<Entry>>, _>>()
     });
-    let entries = read.await.map_err(|_| Trouble::Unavailable)?.map_err(|error: lmhaven_actors::ledger::LedgerError| {
-        tracing::error!(%error, "an operators' page could not read the ledger");
-        Trouble::Unavailable
-    })?;
+    let entries =
+        read.await.map_err(|_| Trouble::Unavailable)?.map_err(|error: lmhaven_actors::ledger::LedgerError| {
+            tracing::error!(%error, "an operators' page could not read the ledger");
+            Trouble::Unavailable
+        })?;
     Ok(entries.into_iter().flatten().map(|entry| request_row(&entry)).collect())
 }
 

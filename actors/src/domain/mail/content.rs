@@ -74,28 +74,28 @@ pub enum MailContent {
     },
     /// A payment arrived.
     Receipt {
-        /// The payment's id, as the billing page knows it.
+        /// The number of its receipt, as the billing page knows it.
         payment: String,
         /// How much was credited.
         amount_usd: NanoUsd,
     },
     /// Money went back.
     Refund {
-        /// The payment's id.
+        /// The number of its receipt.
         payment: String,
         /// How much.
         amount_usd: NanoUsd,
     },
     /// A customer's bank takes a payment back.
     DisputeOpened {
-        /// The payment's id.
+        /// The number of its receipt.
         payment: String,
         /// How much.
         amount_usd: NanoUsd,
     },
     /// The bank decided.
     DisputeClosed {
-        /// The payment's id.
+        /// The number of its receipt.
         payment: String,
         /// How much.
         amount_usd: NanoUsd,
@@ -112,7 +112,7 @@ pub enum MailContent {
     },
     /// The automatic top-up worked.
     AutoTopUpDone {
-        /// The payment's id.
+        /// The number of its receipt.
         payment: String,
         /// How much.
         amount_usd: NanoUsd,

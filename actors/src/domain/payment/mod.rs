@@ -9,6 +9,7 @@ mod auto;
 mod decide;
 mod event;
 mod fact;
+mod news;
 #[cfg(test)]
 mod tests;
 

@@ -14,6 +14,7 @@
 )]
 
 mod harness;
+mod images;
 
 mod drain;
 mod exit;

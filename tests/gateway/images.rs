@@ -273,3 +273,25 @@ async fn images_that_cannot_be_kept_cost_the_caller_nothing_and_are_counted_as_o
     generate(&haven, &workspace, &draw("nano-banana-pro", 1, "b64_json")).await.ok();
     haven.finish().await;
 }
+
+#[actix_web::test]
+async fn an_answer_counts_in_the_budget_until_its_caller_took_it() {
+    let haven = Haven::start_with(&[("LIMITS__EDGE__BODY_BYTES_IN_FLIGHT", "33 MiB")]).await;
+    let workspace = haven.workspace("1").await;
+    // More than the buffers of both ends hold.
+    script(&haven, json!({"media": {"pad_bytes": 15_000_000}}));
+    let body = draw("nano-banana-pro", 2, "b64_json");
+    let request = haven.request(&workspace.key, "POST", "/v1/images/generations").json(&body);
+    let slow = within("an answer", request.send()).await.unwrap();
+    let announced = slow.content_length().unwrap();
+    assert!(announced > 40_000_000, "{announced}");
+    let refused = generate(&haven, &workspace, &draw("nano-banana-pro", 1, "url")).await;
+    assert_eq!(refused.refusal(), (503, "overloaded"));
+    assert_eq!(within("the whole answer", slow.bytes()).await.unwrap().len() as u64, announced);
+    crate::harness::until("the bytes to be free", || async {
+        let reply = generate(&haven, &workspace, &draw("nano-banana-pro", 1, "url")).await;
+        (reply.status == 200).then_some(())
+    })
+    .await;
+    haven.finish().await;
+}

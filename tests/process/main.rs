@@ -14,6 +14,7 @@
 )]
 
 mod harness;
+mod images;
 
 mod canaries;
 mod drain;

@@ -12,6 +12,10 @@ use reqwest::{Method, Url};
 use super::actor::Seat;
 use super::pool::KeyHeader;
 
+/// Room for an answer that does not say how long it is: addresses, of which only what is written becomes memory. A
+/// buffer that grew instead would leave twice its size behind it.
+const ROOM_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Where a fetch goes.
 #[derive(Clone, Debug)]
 pub enum Target {
@@ -104,11 +108,11 @@ impl Seat {
         let sent = self.client().execute(request).await;
         let mut response =
             sent.map_err(|error| if error.is_connect() { FetchError::NotSent } else { FetchError::BrokeOff })?;
-        let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-        if announced > bytes_max {
+        let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+        if announced.is_some_and(|announced| announced > bytes_max) {
             return Err(FetchError::TooLarge);
         }
-        let mut whole = BytesMut::with_capacity(announced);
+        let mut whole = BytesMut::with_capacity(announced.unwrap_or_else(|| bytes_max.min(ROOM_BYTES_MAX)));
         while let Some(chunk) = response.chunk().await.map_err(|_| FetchError::BrokeOff)? {
             if whole.len() + chunk.len() > bytes_max {
                 return Err(FetchError::TooLarge);

@@ -4,6 +4,7 @@
 //! or not the caller is still there: the task outlives a caller who leaves, and settles. `generate.rs` runs one
 //! generation step by step, `reply.rs` writes the answer.
 
+mod base64_body;
 mod generate;
 mod reply;
 
@@ -74,7 +75,7 @@ struct Admitted {
     timing: Rc<Timing>,
     /// A charged call left. Until then a caller who leaves costs nobody anything.
     sent: Rc<Cell<bool>>,
-    _budget: BodyBudget,
+    budget: BodyBudget,
     _running: Running,
 }
 
@@ -121,7 +122,7 @@ async fn admit(asking: Asked<'_>, payload: web::Payload) -> Result<(Admitted, Wa
         lease,
         timing: Rc::new(timing),
         sent: Rc::default(),
-        _budget: budget,
+        budget,
         _running: running,
         model,
     };
@@ -233,7 +234,7 @@ async fn finish(admitted: Admitted, made: Vec<(ImageTier, Image)>, present: bool
     };
     let images = made.into_iter().map(|(_, image)| image).collect();
     // Nobody could open what is kept for a caller who left.
-    let written = if present { reply::write(&admitted, images).await } else { Ok(reply::nothing()) };
+    let written = if present { reply::write(&admitted, images).await } else { Ok(reply::Written::new()) };
     let written = match written {
         Ok(written) => written,
         Err(error) => return Err(fail(admitted, &usage, error).await),
@@ -244,10 +245,10 @@ async fn finish(admitted: Admitted, made: Vec<(ImageTier, Image)>, present: bool
         let error = ApiError::new(Code::StoreUnavailable, "the gateway cannot record requests right now").no_retry();
         return Err(fail(admitted, &usage, error).await);
     }
-    let Admitted { request, model, row, lease, timing, .. } = admitted;
+    let Admitted { request, model, row, lease, timing, budget, .. } = admitted;
     let settled = lease.settle(charge).await;
     let list_cost = row.list_cost(&usage).unwrap_or_default();
     telemetry::charged(&model, &timing, &usage, settled.charged, list_cost);
     telemetry::request_ended(Route::Images, &model, &timing, End::Plain);
-    Ok(reply::respond(request, &model, &settled, written))
+    Ok(reply::respond(request, &model, &settled, written, budget))
 }

@@ -73,6 +73,11 @@ pub(crate) struct Site {
 impl Site {
     /// A provider, and a configuration that asks it.
     pub(crate) async fn new(drain_timeout: &str) -> Self {
+        Self::with_more(drain_timeout, |_| String::new()).await
+    }
+
+    /// The same with more in the configuration, made from the simulator's address.
+    pub(crate) async fn with_more(drain_timeout: &str, more: impl FnOnce(&str) -> String) -> Self {
         let simulator = Simulator::start(Options::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let site = Self { control: simulator.control(), folder, simulator };
@@ -114,7 +119,7 @@ max_output_tokens = 16384
 list_price = {{ input = "1.00", output = "2.00", cache_read = "0.10" }}
 "#
         );
-        std::fs::write(site.configuration(), text).unwrap();
+        std::fs::write(site.configuration(), text + &more(&url)).unwrap();
         site
     }
 
@@ -136,6 +141,15 @@ list_price = {{ input = "1.00", output = "2.00", cache_read = "0.10" }}
     /// A process that listens.
     pub(crate) async fn start(&self) -> Process {
         let mut process = self.launch();
+        process.listening().await;
+        process
+    }
+
+    /// The same in this environment.
+    pub(crate) async fn start_with(&self, environment: &[(&str, &str)]) -> Process {
+        let mut command = lmhaven();
+        command.arg("serve").arg("-c").arg(self.configuration()).envs(environment.iter().copied());
+        let mut process = Process::launch(&mut command);
         process.listening().await;
         process
     }

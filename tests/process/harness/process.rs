@@ -71,6 +71,21 @@ impl Process {
         kill_process(self.pid, signal).unwrap();
     }
 
+    /// Bytes of memory that it has now, and the most it had since [`Process::forget_peak`].
+    pub(crate) fn memory(&self) -> (u64, u64) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid.as_raw_nonzero())).unwrap();
+        let kilobytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap()
+        };
+        (kilobytes("VmRSS:") * 1024, kilobytes("VmHWM:") * 1024)
+    }
+
+    /// From here on the peak is counted anew.
+    pub(crate) fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.pid.as_raw_nonzero()), "5").unwrap();
+    }
+
     /// Whether it has not ended.
     pub(crate) fn is_running(&self) -> bool {
         self.ended.borrow().is_none()

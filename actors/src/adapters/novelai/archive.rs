@@ -3,7 +3,8 @@
 use std::io::{Cursor, Read};
 
 use bytes::Bytes;
-use zip::ZipArchive;
+use zip::read::ZipFile;
+use zip::{CompressionMethod, ZipArchive};
 
 use crate::adapters::fault::Malformed;
 
@@ -24,6 +25,7 @@ pub(super) fn files(archive: Bytes, max: usize) -> Result<Vec<Bytes>, Malformed>
     if !archive.starts_with(b"PK\x03\x04") {
         return Err(malformed("a ZIP archive"));
     }
+    let whole = archive.clone();
     let mut archive = ZipArchive::new(Cursor::new(archive)).map_err(|_| malformed("a whole ZIP archive"))?;
     if archive.len() > ENTRIES_MAX {
         return Err(malformed("a ZIP archive of few files"));
@@ -37,20 +39,35 @@ pub(super) fn files(archive: Bytes, max: usize) -> Result<Vec<Bytes>, Malformed>
         if files.len() == max {
             break;
         }
-        // The declared size is a claim; what is read is bounded too.
-        let mut file = Vec::new();
-        let too_large = || malformed("a ZIP entry within bounds");
-        if entry.size() > ENTRY_BYTES_MAX {
-            return Err(too_large());
-        }
-        let read = entry.take(ENTRY_BYTES_MAX + 1).read_to_end(&mut file);
-        read.map_err(|_| malformed("a ZIP entry that is whole"))?;
-        if u64::try_from(file.len()).unwrap_or(u64::MAX) > ENTRY_BYTES_MAX {
-            return Err(too_large());
-        }
-        files.push(Bytes::from(file));
+        files.push(file(entry, &whole)?);
     }
     Ok(files)
+}
+
+/// One file. What is not compressed, as the provider has it, is a part of the archive and not copied.
+fn file(mut entry: ZipFile<'_, Cursor<Bytes>>, whole: &Bytes) -> Result<Bytes, Malformed> {
+    // The declared size is a claim; what is read is bounded too.
+    let too_large = || malformed("a ZIP entry within bounds");
+    let incomplete = |_| malformed("a ZIP entry that is whole");
+    let declared = usize::try_from(entry.size().min(ENTRY_BYTES_MAX)).unwrap_or(0);
+    if entry.size() > ENTRY_BYTES_MAX {
+        return Err(too_large());
+    }
+    if entry.compression() == CompressionMethod::Stored {
+        let start = entry.data_start().and_then(|start| usize::try_from(start).ok());
+        // Reading it to its end checks its sum.
+        let read = std::io::copy(&mut entry.by_ref().take(ENTRY_BYTES_MAX + 1), &mut std::io::sink());
+        let len = usize::try_from(read.map_err(incomplete)?).unwrap_or(usize::MAX);
+        let end = start.and_then(|start| start.checked_add(len)).filter(|end| *end <= whole.len());
+        let (Some(start), Some(end), true) = (start, end, len <= declared) else { return Err(too_large()) };
+        return Ok(whole.slice(start..end));
+    }
+    let mut file = Vec::with_capacity(declared);
+    entry.take(ENTRY_BYTES_MAX + 1).read_to_end(&mut file).map_err(incomplete)?;
+    if u64::try_from(file.len()).unwrap_or(u64::MAX) > ENTRY_BYTES_MAX {
+        return Err(too_large());
+    }
+    Ok(file.into())
 }
 
 #[cfg(test)]
@@ -58,8 +75,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::io::Write;
+    use zip::ZipWriter;
     use zip::write::SimpleFileOptions;
-    use zip::{CompressionMethod, ZipWriter};
 
     fn archive(files: &[&[u8]], method: CompressionMethod) -> Vec<u8> {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));

@@ -36,8 +36,8 @@ impl Machine {
         let mut images = Vec::new();
         let mut missing = (files.len() < count).then_some(MediaFault::Malformed { what: "a file for every image" });
         // One file that cannot be read does not take the others with it.
-        for file in &files {
-            match read(file) {
+        for file in files {
+            match read(&file) {
                 Ok(image) => images.push(image),
                 Err(malformed) => missing = Some(paid_for(malformed)),
             }

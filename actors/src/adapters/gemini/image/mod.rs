@@ -85,7 +85,7 @@ impl Machine {
             News::Answer(answer) if !answer.is_success() => {
                 Step::Failed(fault::of_answer(answer.status, &answer.body, answer.retry_after_millis))
             }
-            News::Answer(answer) => match answer::image(&answer.body) {
+            News::Answer(answer) => match answer::image(answer.body) {
                 Ok(image) => Step::Done(Delivery { images: vec![image], missing: None }),
                 Err(fault) => Step::Failed(fault),
             },

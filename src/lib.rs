@@ -15,6 +15,7 @@ pub mod gauges;
 pub mod headers;
 pub mod images;
 pub mod key_file;
+pub mod keys;
 pub mod mail;
 pub mod operations;
 pub mod payments;

@@ -1,12 +1,13 @@
 //! Who a key belongs to, found by its digest without asking any actor.
 //!
 //! A map in shards, so that look-ups on different threads do not meet. Revoking changes it before the call
-//! that revokes returns, and running streams look at the same flag.
+//! that revokes returns, and running streams look at the same flag. A key whose place another one takes stays until its window
+//! is over.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::RwLock;
 
@@ -31,8 +32,8 @@ pub struct KeyEntry {
     pub key: KeyId,
     /// Whose.
     pub workspace: WorkspaceHandle,
-    /// From when on it is refused.
-    pub expires_at: Option<UnixMillis>,
+    /// From when on it is refused, in milliseconds since the epoch; `i64::MAX` is never.
+    expires_at: AtomicI64,
     ip_allow: Option<Vec<Network>>,
     revoked: AtomicBool,
 }
@@ -41,6 +42,11 @@ impl KeyEntry {
     /// It was revoked.
     pub fn is_revoked(&self) -> bool {
         self.revoked.load(Ordering::Acquire)
+    }
+
+    /// Its time is over.
+    pub fn is_expired(&self, now: UnixMillis) -> bool {
+        self.expires_at.load(Ordering::Acquire) <= now.0
     }
 
     /// Whether it may come from `address`.
@@ -66,7 +72,7 @@ impl Keyring {
         let entry = KeyEntry {
             key: created.key,
             workspace,
-            expires_at: created.expires_at,
+            expires_at: AtomicI64::new(created.expires_at.map_or(i64::MAX, |at| at.0)),
             ip_allow: created.ip_allow.clone(),
             revoked: AtomicBool::new(revoked),
         };
@@ -77,10 +83,19 @@ impl Keyring {
 
     /// Revokes a key: it is refused from here on.
     pub fn revoke(&self, key: KeyId) {
+        self.each(key, |entry| entry.revoked.store(true, Ordering::Release));
+    }
+
+    /// Ends a key's time at this moment, or where it ended before.
+    pub fn retire(&self, key: KeyId, expires_at: UnixMillis) {
+        self.each(key, |entry| {
+            entry.expires_at.fetch_min(expires_at.0, Ordering::AcqRel);
+        });
+    }
+
+    fn each(&self, key: KeyId, change: impl Fn(&KeyEntry)) {
         for shard in &self.shards {
-            for entry in shard.read().values().filter(|entry| entry.key == key) {
-                entry.revoked.store(true, Ordering::Release);
-            }
+            shard.read().values().filter(|entry| entry.key == key).for_each(|entry| change(entry));
         }
     }
 

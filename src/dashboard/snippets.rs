@@ -2,6 +2,8 @@
 //!
 //! The front page, the docs and the page that shows a new key all take them from here, so that they say the same.
 
+use lmhaven_actors::domain::key::KeyKind;
+
 /// One program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snippet {
@@ -32,6 +34,20 @@ pub fn quick_starts(base: &str, key: &str) -> Vec<Snippet> {
         snippet("anthropic-python", "Anthropic, Python", "pip install anthropic", ANTHROPIC_PYTHON),
         snippet("anthropic-node", "Anthropic, Node", "npm install @anthropic-ai/sdk", ANTHROPIC_NODE),
     ]
+}
+
+/// The first calls with a key of this kind.
+pub fn first_calls(base: &str, key: &str, kind: KeyKind) -> Vec<Snippet> {
+    let snippet = |id, title, text: &str| Snippet { id, title, install: "", code: fill(text, base, key) };
+    match kind {
+        KeyKind::Inference => quick_starts(base, key),
+        KeyKind::ReadOnly => vec![snippet("account", "Balance and usage, curl", ACCOUNT)],
+        KeyKind::Management => vec![
+            snippet("create", "Make a key, curl", MAKE_KEY),
+            snippet("list", "List, rotate and revoke keys, curl", CHANGE_KEYS),
+            snippet("account", "Balance and usage, curl", ACCOUNT),
+        ],
+    }
 }
 
 /// What the docs show beyond the first call.
@@ -139,13 +155,28 @@ curl {base}/v1/balance -H "Authorization: Bearer {key}"
 curl "{base}/v1/usage?from=2026-11-01&group_by=day,model" -H "Authorization: Bearer {key}"
 "#;
 
+const MAKE_KEY: &str = r#"
+curl {base}/v1/keys \
+  -H "Authorization: Bearer {key}" \
+  -H "Content-Type: application/json" \
+  -d '{"name": "customer 17", "spend_limit_usd": "5.00", "spend_limit_reset": "monthly"}'
+"#;
+
+const CHANGE_KEYS: &str = r#"
+curl {base}/v1/keys -H "Authorization: Bearer {key}"
+curl -X POST {base}/v1/keys/KEY_ID/rotate -H "Authorization: Bearer {key}" \
+  -H "Content-Type: application/json" -d '{"overlap": "24h"}'
+curl -X DELETE {base}/v1/keys/KEY_ID -H "Authorization: Bearer {key}"
+"#;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_program_has_the_address_and_the_key() {
-        for snippet in quick_starts("https://lmhaven.test", "sk-lmh-1") {
+        let of_kind = |kind| first_calls("https://lmhaven.test", "sk-lmh-1", kind);
+        for snippet in KeyKind::ALL.into_iter().flat_map(of_kind) {
             let code = &snippet.code;
             assert!(code.contains("https://lmhaven.test") && code.contains("sk-lmh-1"), "{code}");
             assert!(!code.contains("{base}") && !code.contains("{key}"), "{code}");

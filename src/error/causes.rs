@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use lmhaven_actors::adapters::fault::{BadRequestKind, BodyError, BodyErrorCode, UpstreamFault};
+use lmhaven_actors::domain::account::RotateRefused;
 use lmhaven_actors::domain::refusal::{Feature, Refusal};
 use lmhaven_actors::media::MediaFault;
 use lmhaven_actors::provider::{ExchangeError, NoAccount};
+use lmhaven_actors::system::RotateError;
 use lmhaven_actors::workspace::{AskError, NotAdmitted};
 
 use super::{ApiError, Code};
 use crate::images::link::LinkError;
 use crate::images::store::StoreError;
+use crate::times;
 
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
@@ -45,19 +48,22 @@ impl ApiError {
                 };
                 Self::new(Code::FeatureNotEnabled, format!("this workspace does not have the feature {name}"))
             }
-            Refusal::KeyScope => Self::new(Code::KeyScope, refusal.to_string()),
+            Refusal::KeyKind(_) | Refusal::KeyScope => Self::new(Code::KeyScope, refusal.to_string()),
             Refusal::InsufficientBalance { missing } => Self::new(
                 Code::InsufficientBalance,
                 format!(
                     "the balance is too low for this request: ${missing} is missing; top up at {public_url}/app/billing"
                 ),
             ),
-            Refusal::KeySpendLimit { missing } => Self::new(
-                Code::KeySpendLimit,
-                format!(
-                    "this key has reached its spend limit: ${missing} is missing; raise it at {public_url}/app/keys"
-                ),
-            ),
+            Refusal::KeySpendLimit { missing, resets_at } => {
+                let until = resets_at
+                    .map_or_else(|| "it never resets".to_owned(), |at| format!("it resets at {}", times::rfc3339(at)));
+                let message = format!(
+                    "this key has reached its spend limit: ${missing} is missing; {until}; make another key at \
+                     {public_url}/app/keys"
+                );
+                Self::new(Code::KeySpendLimit, message)
+            }
             Refusal::RateLimited { retry_after_nanos } => Self::new(Code::RateLimitExceeded, refusal.to_string())
                 .retry_after(Duration::from_nanos(retry_after_nanos)),
             Refusal::TooManyStreams { .. } => Self::new(Code::TooManyStreams, refusal.to_string()).retry_after(SOON),
@@ -224,6 +230,18 @@ impl From<AskError> for ApiError {
         match error {
             AskError::Overloaded => Self::new(Code::Overloaded, error.to_string()).retry_after(SOON),
             AskError::Gone => Self::new(Code::Internal, "the gateway failed on this request"),
+        }
+    }
+}
+
+impl From<RotateError> for ApiError {
+    fn from(error: RotateError) -> Self {
+        match error {
+            RotateError::Refused(RotateRefused::Missing) => Self::new(Code::NotFound, error.to_string()),
+            RotateError::Refused(RotateRefused::Over | RotateRefused::Rotated(_) | RotateRefused::Playground) => {
+                Self::new(Code::InvalidRequest, error.to_string())
+            }
+            RotateError::Change(error) => error.into(),
         }
     }
 }

@@ -60,7 +60,7 @@ fn find(gateway: &Gateway, key: &str) -> Result<Arc<KeyEntry>, ApiError> {
     if entry.is_revoked() {
         return Err(ApiError::new(Code::RevokedApiKey, "this API key was revoked"));
     }
-    if entry.expires_at.is_some_and(|at| at <= gateway.core.clock.now().wall) {
+    if entry.is_expired(gateway.core.clock.now().wall) {
         return Err(ApiError::new(Code::ExpiredApiKey, "this API key has expired"));
     }
     Ok(entry)

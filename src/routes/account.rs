@@ -9,9 +9,10 @@ use lmhaven_actors::chat::Dialect;
 use lmhaven_actors::domain::account::Standing;
 use lmhaven_actors::domain::ids::WorkspaceId;
 use lmhaven_actors::domain::limits::Limits;
+use lmhaven_actors::keyring::KeyEntry;
 use lmhaven_actors::reports::GroupBy;
 use lmhaven_actors::system::fresh;
-use lmhaven_actors::workspace::ReadStanding;
+use lmhaven_actors::workspace::{KeyUse, UseKey, Used};
 use serde_json::{Value, json};
 
 use super::WorkerData;
@@ -31,7 +32,7 @@ pub(super) struct Caller {
     tier: String,
 }
 
-/// Answers a GET with a key: authenticates, asks the handler, adds the headers. GETs take no request from the bucket.
+/// Answers a GET with a key of any kind: authenticates, asks the handler, adds the headers. GETs take no request from the bucket.
 pub(super) async fn answer(
     worker: &Rc<Worker>,
     request: &HttpRequest,
@@ -45,26 +46,35 @@ async fn answer_to(
     request: &HttpRequest,
     handler: impl FnOnce(&Worker, &Caller) -> Result<Value, ApiError>,
 ) -> HttpResponse {
+    answer_key(worker, request, async |worker, key| {
+        let Used { standing, limits, tier, .. } =
+            key.workspace.ask(UseKey { key: key.key, what: KeyUse::Read }).await.map_err(ApiError::from)?;
+        let caller = Caller { workspace: key.workspace.id(), standing, limits, tier };
+        let failed = |error: ApiError| Failed { standing: Some(standing), ..error.into() };
+        Ok((StatusCode::OK, handler(worker, &caller).map_err(failed)?, standing))
+    })
+    .await
+}
+
+/// Answers a key with JSON, whatever it asked: authenticates, asks the handler, adds the headers.
+pub(super) async fn answer_key(
+    worker: &Rc<Worker>,
+    request: &HttpRequest,
+    handler: impl AsyncFnOnce(&Rc<Worker>, &KeyEntry) -> Result<(StatusCode, Value, Standing), Failed>,
+) -> HttpResponse {
     let id = fresh::request_id(worker.gateway.core.clock.now().wall);
-    worker.gateway.opened().await;
-    let key = match caller::authenticate(&worker.gateway, request) {
+    let key = match caller::enter(&worker.gateway, request).await {
         Ok(key) => key,
         Err(error) => return error.respond(Dialect::Openai, id),
     };
-    let caller = match key.workspace.ask(ReadStanding).await {
-        Ok((standing, limits, tier)) => Caller { workspace: key.workspace.id(), standing, limits, tier },
-        Err(error) => return ApiError::from(error).respond(Dialect::Openai, id),
-    };
-    match handler(worker, &caller) {
-        Ok(value) => {
-            let mut response = HttpResponseBuilder::new(StatusCode::OK);
+    match handler(worker, &key).await {
+        Ok((status, value, standing)) => {
+            let mut response = HttpResponseBuilder::new(status);
             response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-            label(&mut response, id, None, Some(&caller.standing), None);
+            label(&mut response, id, None, Some(&standing), None);
             response.body(value.to_string())
         }
-        Err(error) => {
-            Failed { standing: Some(caller.standing), ..error.into() }.respond(&key, Dialect::Openai, id).await
-        }
+        Err(failed) => failed.respond(&key, Dialect::Openai, id).await,
     }
 }
 

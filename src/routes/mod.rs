@@ -6,6 +6,7 @@ mod count;
 pub mod fallback;
 mod files;
 mod health;
+mod keys;
 mod models;
 mod webhooks;
 
@@ -43,6 +44,13 @@ pub fn public(routes: &mut ServiceConfig) {
     // What customers ask about themselves.
     get(routes, "/v1/balance", account::balance);
     get(routes, "/v1/usage", account::usage);
+    // What a management key does about keys, and what every key is told about itself.
+    get(routes, "/v1/keys/self", keys::show_self);
+    let all_keys = web::resource("/v1/keys").route(web::get().to(keys::list)).route(web::post().to(keys::create));
+    routes.service(all_keys.default_service(fallback::not_allowed("GET, POST")));
+    let one_key = web::resource("/v1/keys/{id}").route(web::delete().to(keys::revoke));
+    routes.service(one_key.default_service(fallback::not_allowed("DELETE")));
+    post(routes, "/v1/keys/{id}/rotate", keys::rotate);
     // What the payment provider calls.
     post(routes, "/webhooks/stripe", webhooks::stripe);
     // What anybody opens who has the link.
@@ -96,6 +104,7 @@ fn dashboard(routes: &mut ServiceConfig) {
     get(routes, "", app::overview);
     get_and_post(routes, "/keys", app::keys, app::create_key);
     post(routes, "/keys/{key}/revoke", app::revoke_key);
+    get_and_post(routes, "/keys/{key}/rotate", app::rotate_key_page, app::rotate_key);
     get(routes, "/usage", app::usage);
     get(routes, "/usage.csv", app::usage_csv);
     get(routes, "/requests", app::requests);

@@ -1,5 +1,12 @@
 //! Keys: which are taken, what they may do, and that a revoked one is refused in the same instant.
 
+mod caps;
+mod kinds;
+mod rotation;
+
+use std::sync::atomic::AtomicI64;
+
+use lmhaven_actors::clock::Clock;
 use lmhaven_simulator::{Fault, Rule};
 use serde_json::{Value, json};
 
@@ -8,6 +15,27 @@ use crate::harness::{Event, Haven, Reply, Sse, ask, nano, until};
 fn secret(key: &Value) -> &str {
     key["secret"].as_str().unwrap()
 }
+
+/// The id of a key as an API showed it.
+fn id(key: &Value) -> &str {
+    key["id"].as_str().unwrap()
+}
+
+/// A key as operators see it.
+async fn shown(haven: &Haven, workspace: &str, key: &str) -> Value {
+    let keys = haven.admin_get(&format!("/workspaces/{workspace}/keys")).await;
+    keys["data"].as_array().unwrap().iter().find(|shown| shown["id"] == key).expect("the key").clone()
+}
+
+/// A clock that stands until it is moved, with its hand: noon of 2026-11-23, a Monday.
+fn standing_clock() -> (&'static AtomicI64, Clock) {
+    let millis: &'static AtomicI64 = Box::leak(Box::new(AtomicI64::new(NOON)));
+    (millis, Clock::given(millis))
+}
+
+/// 2026-11-23T12:00:00Z.
+const NOON: i64 = 1_795_435_200_000;
+const HOUR: i64 = 3_600_000;
 
 #[actix_web::test]
 async fn a_revoked_key_is_refused_from_the_next_request_on_and_the_others_go_on() {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{KeyId, WorkspaceId};
+use super::key::{KeyKind, SpendReset};
 use super::mail::MailFact;
 use super::money::NanoUsd;
 use super::payment::PaymentFact;
@@ -29,6 +30,8 @@ pub enum Fact {
     KeyCreated(KeyCreated),
     /// A key was revoked.
     KeyRevoked(KeyRevoked),
+    /// Another key takes a key's place: it is refused from some moment on.
+    KeyRetired(KeyRetired),
     /// A price-book version was published.
     PricesPublished(PricesPublished),
     /// An operator switched a provider account on or off.
@@ -51,6 +54,7 @@ impl Fact {
             Self::WorkspaceChanged(fact) => Some(fact.workspace),
             Self::KeyCreated(fact) => Some(fact.workspace),
             Self::KeyRevoked(fact) => Some(fact.workspace),
+            Self::KeyRetired(fact) => Some(fact.workspace),
             Self::Payment(fact) => fact.workspace(),
             Self::PricesPublished(_)
             | Self::ProviderAccountSwitched(_)
@@ -163,9 +167,12 @@ pub struct KeyCreated {
     /// From when on it is refused.
     #[serde(default)]
     pub expires_at: Option<UnixMillis>,
-    /// What it may spend in all.
+    /// What it may spend in each period of `spend_limit_reset`.
     #[serde(default)]
     pub spend_limit: Option<NanoUsd>,
+    /// When what it spent against its limit is forgotten.
+    #[serde(default)]
+    pub spend_limit_reset: SpendReset,
     /// The models it may use; `None` is all.
     #[serde(default)]
     pub models: Option<Vec<Arc<str>>>,
@@ -175,6 +182,15 @@ pub struct KeyCreated {
     /// What it is for.
     #[serde(default)]
     pub purpose: KeyPurpose,
+    /// What whoever has its secret may do.
+    #[serde(default)]
+    pub kind: KeyKind,
+    /// The key whose place it takes: they share one spend limit.
+    #[serde(default)]
+    pub rotated_from: Option<KeyId>,
+    /// The management key that made it: what it spends counts against that key's limit too.
+    #[serde(default)]
+    pub made_by: Option<KeyId>,
 }
 
 /// What a key is for.
@@ -213,6 +229,11 @@ impl Network {
         let (theirs, their_width) = bits(address.to_canonical());
         let kept = if self.prefix == 0 { 0 } else { u128::MAX << (128 - u32::from(self.prefix)) };
         my_width == their_width && mine & kept == theirs & kept
+    }
+
+    /// Whether every address of `other` lies in it.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.prefix <= other.prefix && self.contains(other.address)
     }
 }
 
@@ -259,6 +280,19 @@ pub struct KeyRevoked {
     pub key: KeyId,
     /// When.
     pub at: UnixMillis,
+}
+
+/// Another key takes a key's place. It stays good until its window is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRetired {
+    /// Whose.
+    pub workspace: WorkspaceId,
+    /// Which.
+    pub key: KeyId,
+    /// When.
+    pub at: UnixMillis,
+    /// From when on it is refused.
+    pub expires_at: UnixMillis,
 }
 
 /// A price-book version was published.
@@ -325,6 +359,7 @@ mod tests {
         assert!(host.contains("2001:db8::1".parse().unwrap()) && !host.contains("2001:db8::2".parse().unwrap()));
         let all: Network = "0.0.0.0/0".parse().unwrap();
         assert!(all.contains("203.0.113.9".parse().unwrap()) && !all.contains("::1".parse().unwrap()));
+        assert!(all.covers(&network) && network.covers(&network) && !network.covers(&all) && !all.covers(&host));
         for text in ["", "10.0.0.0/33", "host", "10.0.0.0/", "1.2.3"] {
             assert_eq!(text.parse::<Network>(), Err(ParseNetworkError), "{text}");
         }
@@ -335,5 +370,10 @@ mod tests {
         let text = r#"{"fact":"workspace_changed","workspace":"ws_00000000000000000000000001","at":5}"#;
         let Fact::WorkspaceChanged(change) = serde_json::from_str(text).unwrap() else { panic!("another fact") };
         assert_eq!(change.requests_per_minute, Override::Unchanged);
+        let text = r#"{"fact":"key_created","workspace":"ws_00000000000000000000000001","key":"key_00000000000000000000000002",
+            "at":5,"name":"k","digest":"00","last_four":"abcd","spend_limit":"0.05"}"#;
+        let Fact::KeyCreated(key) = serde_json::from_str(text).unwrap() else { panic!("another fact") };
+        assert_eq!((key.kind, key.spend_limit_reset), (KeyKind::Inference, SpendReset::None));
+        assert_eq!((key.rotated_from, key.made_by, key.purpose), (None, None, KeyPurpose::Requests));
     }
 }

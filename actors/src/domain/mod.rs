@@ -11,6 +11,7 @@ pub mod fact;
 pub mod hold;
 pub mod ids;
 pub mod image_tier;
+pub mod key;
 pub mod limits;
 pub mod mail;
 pub mod money;

@@ -1,6 +1,8 @@
 //! Why an admission said no. An ordinary value, in the order in which reasons are checked.
 
+use super::key::KeyKind;
 use super::money::NanoUsd;
+use super::time::UnixMillis;
 
 /// A feature that a workspace may have switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -29,6 +31,9 @@ pub enum Refusal {
     /// The key may not use this model.
     #[error("this key may not use this model")]
     KeyScope,
+    /// Keys of this kind may not do this.
+    #[error("a key of the kind {} may not do this", .0.name())]
+    KeyKind(KeyKind),
     /// The workspace's whole money could not cover the least that the request may cost.
     #[error("the balance is too low: {missing} US dollars are missing")]
     InsufficientBalance {
@@ -40,6 +45,8 @@ pub enum Refusal {
     KeySpendLimit {
         /// How much the limit falls short.
         missing: NanoUsd,
+        /// When what was spent is forgotten; `None` where it never is.
+        resets_at: Option<UnixMillis>,
     },
     /// The bucket is empty. Exact: a lone caller who waits this long is admitted, and not earlier.
     #[error("the limit of requests per minute is reached")]

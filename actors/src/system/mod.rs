@@ -4,6 +4,7 @@
 //! Holds that a crash left open are closed, durably, before the first request is served.
 
 pub mod fresh;
+mod keys;
 mod letters;
 mod payments;
 mod replay;
@@ -16,12 +17,12 @@ use parking_lot::{Mutex, RwLock};
 use crate::clock::Clock;
 use crate::directory::{Directory, Placement, RebuildAccount};
 use crate::domain::account::Account;
-use crate::domain::fact::{AuditRow, Fact, KeyCreated, PricesPublished, ProviderAccountSwitched, WorkspaceCreated};
+use crate::domain::fact::{AuditRow, Fact, PricesPublished, ProviderAccountSwitched, WorkspaceCreated};
 use crate::domain::ids::WorkspaceId;
 use crate::domain::limits::LimitPolicy;
 use crate::domain::mail::MailFact;
 use crate::domain::price::PriceBook;
-use crate::domain::secret::{KeyDigest, Secret};
+use crate::domain::secret::KeyDigest;
 use crate::domain::time::UnixMillis;
 use crate::journal::{Class, Journal, JournalLost, JournalOptions, JournalRefusal};
 use crate::keyring::Keyring;
@@ -29,7 +30,8 @@ use crate::ledger::{Ledger, LedgerError, Record};
 use crate::office::Office;
 use crate::price_books::PriceBooks;
 use crate::reports::Reports;
-use crate::workspace::{AskError, CreateKey, Desk, RevokeKey, WorkspaceActor, WorkspaceHandle};
+use crate::workspace::{AskError, Desk, WorkspaceActor, WorkspaceHandle};
+pub use keys::RotateError;
 pub use payments::{PayFailed, Told};
 use replay::replay;
 
@@ -174,13 +176,19 @@ impl Core {
 
     fn start_actor(self: &Arc<Self>, account: Account) -> WorkspaceHandle {
         let id = account.workspace();
-        let keys: Vec<_> =
-            account.keys().into_iter().map(|key| (key.created.clone(), key.revoked_at.is_some())).collect();
+        let keys: Vec<_> = account
+            .keys()
+            .into_iter()
+            .map(|key| (key.created.clone(), key.expires_at, key.revoked_at.is_some()))
+            .collect();
         let addr = self.placement.start(account, self.journal.clone(), self.clock);
         let handle = self.directory.add(id, addr, Arc::new(Rebuilder(self.clone())));
-        for (created, revoked) in keys {
+        for (created, expires_at, revoked) in keys {
             if let Some(digest) = digest_of(&created.digest) {
                 self.keyring.add(digest, &created, handle.clone(), revoked);
+                if let Some(at) = expires_at {
+                    self.keyring.retire(created.key, at);
+                }
             }
         }
         handle
@@ -258,40 +266,6 @@ impl Core {
         self.journal.durable(ticket).await?;
         self.audit.lock().push(audit);
         Ok(self.start_actor(Account::opened(&created, self.policy.clone(), self.clock.now())))
-    }
-
-    /// Makes a key; returns once it is durable.
-    ///
-    /// # Errors
-    /// [`ChangeError`].
-    pub async fn create_key(
-        &self,
-        workspace: &WorkspaceHandle,
-        secret: &Secret,
-        created: KeyCreated,
-        audit: AuditRow,
-    ) -> Result<(), ChangeError> {
-        let ticket = workspace.ask(CreateKey { created: created.clone(), audit: audit.clone() }).await??;
-        self.journal.durable(ticket).await?;
-        self.audit.lock().push(audit);
-        self.keyring.add(secret.digest(), &created, workspace.clone(), false);
-        Ok(())
-    }
-
-    /// Revokes a key: it is refused before this returns, and the revocation is durable when it does.
-    /// Tells whether the key was there and not revoked before.
-    ///
-    /// # Errors
-    /// [`ChangeError`]; the key is refused all the same.
-    pub async fn revoke_key(&self, workspace: &WorkspaceHandle, message: RevokeKey) -> Result<bool, ChangeError> {
-        let audit = message.audit.clone();
-        self.keyring.revoke(message.revoked.key);
-        let (revoked, ticket) = workspace.ask(message).await??;
-        self.journal.durable(ticket).await?;
-        if revoked {
-            self.audit.lock().push(audit);
-        }
-        Ok(revoked)
     }
 
     /// Publishes a price-book version; returns once it is durable. The version's number is given here.

@@ -11,10 +11,10 @@ use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult};
 use super::desk::{self, Desk};
 use crate::clock::Clock;
 use crate::domain::account::{
-    Account, Admission, Charge, CreditError, Credited, ExtendRefused, HoldClosed, KeyState, Profile, Settings, Standing,
+    Account, Admission, Charge, CreditError, Credited, ExtendRefused, HoldClosed, KeyView, Profile, Settings, Standing,
 };
 use crate::domain::entry::Entry;
-use crate::domain::fact::{AuditRow, Fact, KeyCreated, KeyRevoked, WorkspaceChanged};
+use crate::domain::fact::{AuditRow, Fact, WorkspaceChanged};
 use crate::domain::hold::Progress;
 use crate::domain::ids::{KeyId, RequestId, WorkspaceId};
 use crate::domain::limits::Limits;
@@ -46,7 +46,7 @@ impl WorkspaceActor {
         self.record_all(entries.into_iter().map(Record::Entry).collect())
     }
 
-    fn record_all(&self, records: Vec<Record>) -> Ticket {
+    pub(super) fn record_all(&self, records: Vec<Record>) -> Ticket {
         match self.journal.append(records, Class::Must) {
             Ok(ticket) => ticket,
             // The journal is closed: the process is ending, and what is open now is recovered at the next start.
@@ -318,50 +318,6 @@ impl Handler<ChangeSettings> for WorkspaceActor {
     }
 }
 
-/// Adds a key.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Ticket, JournalRefusal>")]
-pub struct CreateKey {
-    /// The key.
-    pub created: KeyCreated,
-    /// Written with it.
-    pub audit: AuditRow,
-}
-
-impl Handler<CreateKey> for WorkspaceActor {
-    type Result = Result<Ticket, JournalRefusal>;
-
-    fn handle(&mut self, CreateKey { created, audit }: CreateKey, _: &mut Self::Context) -> Self::Result {
-        self.journal.accepts(Class::Bounded)?;
-        self.account.add_key(created.clone());
-        Ok(self.record_all(vec![Record::Fact(Fact::KeyCreated(created)), Record::Fact(Fact::Audited(audit))]))
-    }
-}
-
-/// Revokes a key.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<(bool, Ticket), JournalRefusal>")]
-pub struct RevokeKey {
-    /// Which, and when.
-    pub revoked: KeyRevoked,
-    /// Written with it.
-    pub audit: AuditRow,
-}
-
-impl Handler<RevokeKey> for WorkspaceActor {
-    /// Whether it was there and not revoked before.
-    type Result = Result<(bool, Ticket), JournalRefusal>;
-
-    fn handle(&mut self, RevokeKey { revoked, audit }: RevokeKey, _: &mut Self::Context) -> Self::Result {
-        // A revocation is taken even where the queue is full: it protects the customer.
-        if !self.account.revoke_key(&revoked) {
-            return Ok((false, self.record([])));
-        }
-        let records = vec![Record::Fact(Fact::KeyRevoked(revoked)), Record::Fact(Fact::Audited(audit))];
-        Ok((true, self.record_all(records)))
-    }
-}
-
 /// Asks what the workspace has now.
 #[derive(Debug, Message)]
 #[rtype(result = "(Standing, Limits, String)")]
@@ -397,7 +353,7 @@ pub struct WorkspaceView {
     /// The tier's name.
     pub tier: String,
     /// Its keys, the oldest first.
-    pub keys: Vec<KeyState>,
+    pub keys: Vec<KeyView>,
     /// Open holds.
     pub holds_open: usize,
     /// When the oldest open hold was opened.
@@ -406,14 +362,15 @@ pub struct WorkspaceView {
 
 impl WorkspaceActor {
     fn view(&mut self) -> WorkspaceView {
+        let now = self.clock.now();
         WorkspaceView {
             id: self.account.workspace(),
             profile: self.account.profile().clone(),
             settings: *self.account.settings(),
-            standing: self.account.standing(self.clock.now()),
+            standing: self.account.standing(now),
             limits: self.account.limits(),
             tier: self.account.tier_name(),
-            keys: self.account.keys().into_iter().cloned().collect(),
+            keys: self.account.key_views(now.wall),
             holds_open: self.account.holds().count(),
             oldest_hold_at: self.account.holds().map(|hold| hold.opened_at).min(),
         }

@@ -3,14 +3,16 @@
 mod actor;
 mod desk;
 mod handle;
+mod keys;
 mod lease;
 mod payment;
 
 pub use actor::{
-    Admit, AdmitFree, AdmitReply, ChangeSettings, Close, CloseReply, CreateKey, Credit, CreditFailed, Describe, Extend,
-    Granted, How, NotAdmitted, NoteProgress, ReadStanding, RevokeKey, WorkspaceActor, WorkspaceView,
+    Admit, AdmitFree, AdmitReply, ChangeSettings, Close, CloseReply, Credit, CreditFailed, Describe, Extend, Granted,
+    How, NotAdmitted, NoteProgress, ReadStanding, WorkspaceActor, WorkspaceView,
 };
 pub use desk::{Desk, WriteLetters};
 pub use handle::{AskError, Rebuild, WorkspaceHandle};
+pub use keys::{CreateKey, KeyUse, RevokeKey, RotateFailed, RotateKey, UseKey, Used};
 pub use lease::{Lease, Settled};
 pub use payment::{Carried, Pay, PayError};

@@ -6,8 +6,11 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use lmhaven_actors::domain::fact::Network;
 use lmhaven_actors::domain::ids::{KeyId, WorkspaceId};
+use lmhaven_actors::domain::key::{KeyKind, SpendReset};
 use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::domain::price::Ratio;
+
+use crate::keys::overlap::Overlap;
 
 /// The variable that holds the admin token. There is no option for it: options are visible to every process.
 pub const TOKEN_VARIABLE: &str = "LMHAVEN_ADMIN_TOKEN";
@@ -156,15 +159,31 @@ pub enum KeyVerb {
         /// Refused from then on, such as 2027-01-01T00:00:00Z
         #[arg(long, value_name = "TIME")]
         expires_at: Option<Timestamp>,
-        /// The most that it may ever spend
+        /// What it may do: inference, `read_only` or management
+        #[arg(long, default_value = "inference")]
+        kind: KeyKind,
+        /// The most that it may spend, in all or in each period of --spend-limit-reset
         #[arg(long, value_name = "USD", value_parser = positive_amount)]
         spend_limit_usd: Option<NanoUsd>,
+        /// When the limit starts anew, at 00:00 UTC: none, daily, weekly (Monday) or monthly
+        #[arg(long, value_name = "PERIOD", default_value = "none", requires = "spend_limit_usd")]
+        spend_limit_reset: SpendReset,
         /// A model that it may use; all where none is given; may be repeated
         #[arg(long = "model", value_name = "MODEL")]
         models: Vec<String>,
         /// An address or network that it may come from; all where none is given; may be repeated
         #[arg(long, value_name = "NETWORK")]
         ip_allow: Vec<Network>,
+    },
+    /// Give a key a new secret and print it, this once; settings and spend limit stay
+    Rotate {
+        /// Which workspace
+        workspace: WorkspaceId,
+        /// Which key
+        key: KeyId,
+        /// How long the old secret stays good: 0 (revoked at once), 1h, 24h or 7d
+        #[arg(long, default_value = "24h")]
+        overlap: Overlap,
     },
     /// Revoke a key, from the next request on and for running streams
     Revoke {

@@ -160,6 +160,24 @@ async fn a_key_is_created_listed_and_revoked() {
 }
 
 #[actix_web::test]
+async fn a_key_of_another_kind_is_created_and_rotated() {
+    let path = format!("POST /admin/v1/workspaces/{WORKSPACE}/keys");
+    let rotate = format!("{path}/{KEY}/rotate");
+    let secret = r#"{"id":"key_00000000000000000000000003","secret":"sk-lmh-shown-once"}"#;
+    let answers = [(path.as_str(), 201, secret), (rotate.as_str(), 201, secret)];
+    let create = ["key", "create", WORKSPACE, "--name", "ci", "--kind", "management"];
+    let capped = ["--spend-limit-usd", "5", "--spend-limit-reset", "monthly"];
+    let report = [
+        story(&[&create[..], &capped[..]].concat(), &answers).await,
+        story(&["key", "rotate", WORKSPACE, KEY], &answers).await,
+        story(&["key", "rotate", WORKSPACE, KEY, "--overlap", "0"], &answers).await,
+    ];
+    insta::assert_snapshot!(report.join("\n"));
+    assert!(Cli::try_parse_from(["lmhaven", "key", "rotate", WORKSPACE, KEY, "--overlap", "2h"]).is_err());
+    assert!(Cli::try_parse_from([&["lmhaven"], &create[..], &["--spend-limit-reset", "daily"]].concat()).is_err());
+}
+
+#[actix_web::test]
 async fn credits_carry_an_idempotency_key() {
     let post = format!("POST /admin/v1/workspaces/{WORKSPACE}/credits");
     let entry = r#"{"id":"ent_1","seq":1,"kind":"refund","at":"2026-11-23T00:00:00Z","amount_usd":"-5.00"}"#;

@@ -1,29 +1,27 @@
-//! `/app/keys`: keys listed, made and revoked. A new key's secret is on the page that answers its creation and nowhere else.
+//! `/app/keys`: keys listed, made, rotated and revoked. A new secret is on the page that answers its making and nowhere else.
 
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
-use lmhaven_actors::domain::account::KeyState;
-use lmhaven_actors::domain::fact::{AuditRow, KeyCreated, KeyPurpose, KeyRevoked, Network};
+use lmhaven_actors::domain::account::{KeyView, RotateRefused};
+use lmhaven_actors::domain::fact::{AuditRow, KeyPurpose, KeyRevoked, Network};
 use lmhaven_actors::domain::ids::KeyId;
-use lmhaven_actors::domain::money::NanoUsd;
+use lmhaven_actors::domain::key::{KeyKind, SpendReset};
 use lmhaven_actors::domain::time::UnixMillis;
-use lmhaven_actors::system::{ChangeError, digest_text, fresh};
+use lmhaven_actors::system::{ChangeError, RotateError};
 use lmhaven_actors::workspace::RevokeKey;
 
+use super::key_form::{Form, read};
 use super::{May, Trouble, Visit};
 use crate::dashboard::format;
 use crate::dashboard::page::{self, Notice, Shell, Tab, Tone};
 use crate::dashboard::query::Fields;
-use crate::dashboard::snippets::{Snippet, quick_starts};
+use crate::dashboard::snippets::{Snippet, first_calls};
+use crate::keys::overlap::Overlap;
+use crate::keys::rotation;
 use crate::relay::Worker;
-use crate::times;
-
-const NAME_LEN_MAX: usize = 100;
-/// Addresses and networks of one key.
-const ADDRESSES_MAX: usize = 100;
 
 #[derive(Template)]
 #[template(path = "app/keys.html")]
@@ -42,7 +40,16 @@ struct Created {
     shell: Shell,
     name: String,
     secret: String,
+    /// What becomes of the secret whose place this one takes; empty for a new key.
+    before: String,
     snippets: Vec<Snippet>,
+}
+
+#[derive(Template)]
+#[template(path = "app/key_rotate.html")]
+struct Rotate {
+    shell: Shell,
+    key: KeyRow,
 }
 
 /// One key of the list.
@@ -51,25 +58,32 @@ struct KeyRow {
     name: String,
     /// What is left of its secret to be seen.
     shown: String,
+    /// What it may do, where that is not to ask models.
+    kind: &'static str,
     created: String,
     last_used: String,
     spent: String,
-    limit: String,
+    /// How far it is into its cap.
+    cap: String,
     expires: String,
     expired: bool,
     scope: String,
     revoked: String,
+    /// The key whose place it takes, or that takes its place.
+    link: String,
+    rotates: bool,
 }
 
 impl KeyRow {
-    fn of(key: &KeyState, now: UnixMillis) -> Self {
+    fn of(key: &KeyView, all: &[KeyView], now: UnixMillis) -> Self {
         let created = &key.created;
         let models = created.models.as_ref().map(|models| models.join(", "));
         let addresses = created.ip_allow.as_ref().map(|addresses| {
             let addresses: Vec<_> = addresses.iter().map(Network::to_string).collect();
             format!("from {}", addresses.join(", "))
         });
-        let scope: Vec<_> = models.into_iter().chain(addresses).collect();
+        let made_by = created.made_by.map(|id| format!("made by {}", named(all, id)));
+        let scope: Vec<_> = models.into_iter().chain(addresses).chain(made_by).collect();
         Self {
             id: created.key.to_string(),
             name: created.name.clone(),
@@ -77,111 +91,47 @@ impl KeyRow {
                 KeyPurpose::Requests => format!("sk-lmh-…{}", created.last_four),
                 KeyPurpose::Playground => "this dashboard".to_owned(),
             },
+            kind: match created.kind {
+                KeyKind::Inference => "",
+                KeyKind::ReadOnly => "read-only",
+                KeyKind::Management => "management",
+            },
             created: format::day(created.at),
             last_used: key.last_used_at.map_or_else(|| "never".to_owned(), format::moment),
             spent: format::usd(key.spent),
-            limit: created.spend_limit.map(format::usd).unwrap_or_default(),
-            expires: created.expires_at.map(format::moment).unwrap_or_default(),
-            expired: created.expires_at.is_some_and(|at| at <= now),
+            cap: cap(key),
+            expires: key.expires_at.map(format::moment).unwrap_or_default(),
+            expired: key.expires_at.is_some_and(|at| at <= now),
             scope: scope.join("; "),
             revoked: key.revoked_at.map(format::moment).unwrap_or_default(),
+            link: match (key.rotated_to, created.rotated_from) {
+                (Some(to), _) => format!("replaced by {}", named(all, to)),
+                (None, Some(from)) => format!("replaces {}", named(all, from)),
+                (None, None) => String::new(),
+            },
+            rotates: key.rotated_to.is_none() && key.is_good(now) && created.purpose == KeyPurpose::Requests,
         }
     }
 }
 
-/// What was typed, and what is wrong with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Form {
-    name: String,
-    expires: String,
-    spend_limit: String,
-    addresses: String,
-    models: Vec<String>,
-    name_error: Option<&'static str>,
-    expires_error: Option<&'static str>,
-    spend_limit_error: Option<&'static str>,
-    addresses_error: Option<&'static str>,
-    models_error: Option<&'static str>,
+/// A key as another one's row calls it: names are often the same, last characters hardly ever.
+fn named(all: &[KeyView], id: KeyId) -> String {
+    let found = all.iter().find(|key| key.created.key == id);
+    found.map_or_else(|| id.to_string(), |key| format!("…{}", key.created.last_four))
 }
 
-impl Form {
-    fn has(&self, model: &str) -> bool {
-        self.models.iter().any(|chosen| chosen == model)
-    }
-
-    fn is_wrong(&self) -> bool {
-        let errors =
-            [self.name_error, self.expires_error, self.spend_limit_error, self.addresses_error, self.models_error];
-        errors.iter().any(Option::is_some)
-    }
-}
-
-/// A key that may be made.
-struct Wanted {
-    name: String,
-    expires_at: Option<UnixMillis>,
-    spend_limit: Option<NanoUsd>,
-    models: Option<Vec<Arc<str>>>,
-    ip_allow: Option<Vec<Network>>,
-}
-
-/// Reads the form: a key that may be made, or the form with its mistakes.
-fn read(fields: &Fields, models: &[Arc<str>], now: UnixMillis) -> Result<Wanted, Box<Form>> {
-    let text = |name: &str| fields.get(name).unwrap_or_default().to_owned();
-    let mut form = Form {
-        name: text("name"),
-        expires: text("expires"),
-        spend_limit: text("spend_limit"),
-        addresses: text("addresses"),
-        models: fields.all("models").map(str::to_owned).collect(),
-        ..Form::default()
+/// `$1.50 of $10.00 this month, anew on 2026-12-01`.
+fn cap(key: &KeyView) -> String {
+    let Some(limit) = key.created.spend_limit else { return String::new() };
+    let period = match key.created.spend_limit_reset {
+        SpendReset::None => "in all",
+        SpendReset::Daily => "today",
+        SpendReset::Weekly => "this week",
+        SpendReset::Monthly => "this month",
     };
-    if form.name.is_empty() || form.name.chars().count() > NAME_LEN_MAX || form.name.chars().any(char::is_control) {
-        form.name_error = Some("A name has 1 to 100 characters.");
-    }
-    let expires_at = match form.expires.as_str() {
-        "" => None,
-        // To the end of that day: a key that says the 30th works on the 30th.
-        date => match times::parse_day(date).map(|day| UnixMillis((i64::from(day) + 1).saturating_mul(86_400_000))) {
-            Some(at) if at > now => Some(at),
-            Some(_) => {
-                form.expires_error = Some("This day is over.");
-                None
-            }
-            None => {
-                form.expires_error = Some("Give a date such as 2027-01-31.");
-                None
-            }
-        },
-    };
-    let spend_limit = match form.spend_limit.trim_start_matches('$') {
-        "" => None,
-        amount => match amount.parse::<NanoUsd>() {
-            Ok(limit) if limit.is_positive() => Some(limit),
-            _ => {
-                form.spend_limit_error = Some("Give an amount of dollars above zero, such as 25.00.");
-                None
-            }
-        },
-    };
-    let split = form.addresses.split([',', ' ', '\n', '\r', ';']).map(str::trim).filter(|text| !text.is_empty());
-    let addresses: Result<Vec<Network>, _> = split.map(str::parse).collect();
-    let ip_allow = match addresses {
-        Ok(addresses) if addresses.len() <= ADDRESSES_MAX => Some(addresses).filter(|addresses| !addresses.is_empty()),
-        _ => {
-            form.addresses_error = Some("Give up to 100 addresses or networks such as 203.0.113.7 or 10.0.0.0/8.");
-            None
-        }
-    };
-    let chosen: Vec<Arc<str>> = models.iter().filter(|model| form.has(model)).cloned().collect();
-    if chosen.len() != form.models.len() {
-        form.models_error = Some("One of these models is not there any more.");
-    }
-    if form.is_wrong() {
-        return Err(Box::new(form));
-    }
-    let models = Some(chosen).filter(|chosen| !chosen.is_empty());
-    Ok(Wanted { name: form.name, expires_at, spend_limit, models, ip_allow })
+    let spent = format::usd(key.spent_in_period);
+    let anew = key.resets_at.map(|at| format!(", anew on {}", format::day(at))).unwrap_or_default();
+    format!("{spent} of {} {period}{anew}", format::usd(limit))
 }
 
 fn models(worker: &Worker) -> Vec<Arc<str>> {
@@ -193,7 +143,7 @@ fn list(worker: &Worker, visit: &Visit, form: Form, status: StatusCode) -> HttpR
     // The newest first: a key that was just made is at the top.
     let rows = |revoked: bool| {
         let keys = visit.view.keys.iter().rev().filter(move |key| key.revoked_at.is_some() == revoked);
-        keys.map(|key| KeyRow::of(key, now)).collect()
+        keys.map(|key| KeyRow::of(key, &visit.view.keys, now)).collect()
     };
     let page = List {
         shell: visit.shell(Tab::Keys),
@@ -210,6 +160,10 @@ fn list(worker: &Worker, visit: &Visit, form: Form, status: StatusCode) -> HttpR
 pub(super) fn keys(worker: &Worker, visit: &mut Visit, fields: &Fields) -> HttpResponse {
     if fields.get("done") == Some("revoked") {
         visit.shell.flash = Some(Notice::new(Tone::Done, "The key is revoked. It was refused from that moment on."));
+    }
+    if fields.get("done") == Some("not-rotated") {
+        let words = "This key was not rotated: it is revoked, expired, or replaced already.";
+        visit.shell.flash = Some(Notice::new(Tone::Warning, words));
     }
     list(worker, visit, Form::default(), StatusCode::OK)
 }
@@ -251,27 +205,75 @@ pub(super) async fn create(worker: &Worker, visit: Visit, fields: &Fields) -> Re
         Ok(wanted) => wanted,
         Err(form) => return Ok(list(worker, &visit, *form, StatusCode::UNPROCESSABLE_ENTITY)),
     };
-    let secret = fresh::secret();
-    let created = KeyCreated {
-        workspace: visit.workspace.id(),
-        key: fresh::key_id(at),
-        at,
-        name: wanted.name.clone(),
-        digest: digest_text(&secret.digest()),
-        last_four: secret.last_four().to_owned(),
-        expires_at: wanted.expires_at,
-        spend_limit: wanted.spend_limit,
-        models: wanted.models,
-        ip_allow: wanted.ip_allow,
-        purpose: KeyPurpose::Requests,
-    };
-    let after = serde_json::json!({ "name": created.name, "last_four": created.last_four });
+    let (name, kind) = (wanted.name.clone(), wanted.kind);
+    let (secret, created) = wanted.make(visit.workspace.id(), at, KeyPurpose::Requests, None);
+    let after = serde_json::json!({ "name": created.name, "last_four": created.last_four, "kind": kind });
     let audit = audit(&visit, at, "key.create", created.key, Some(after));
     core.create_key(&visit.workspace, &secret, created, audit).await.map_err(|error| failed(&error))?;
     let page = Created {
         shell: visit.shell(Tab::Keys),
-        name: wanted.name,
-        snippets: quick_starts(&worker.gateway.config.server.public_url, secret.expose()),
+        name,
+        before: String::new(),
+        snippets: first_calls(&worker.gateway.config.server.public_url, secret.expose(), kind),
+        secret: secret.expose().to_owned(),
+    };
+    Ok(page::private(StatusCode::CREATED, &page))
+}
+
+/// A key of this workspace that the visitor may change.
+fn own<'a>(visit: &'a Visit, key: &str) -> Result<&'a KeyView, Trouble> {
+    if !visit.may.keys {
+        return Err(Trouble::Forbidden);
+    }
+    let key: KeyId = key.parse().map_err(|_| Trouble::Missing)?;
+    visit.view.keys.iter().find(|known| known.created.key == key).ok_or(Trouble::Missing)
+}
+
+/// Asks how long the old secret is to stay good.
+///
+/// # Errors
+/// [`Trouble::Missing`] for a key of another workspace, as for one that never was.
+pub(super) fn rotate_page(worker: &Worker, visit: &Visit, key: &str) -> Result<HttpResponse, Trouble> {
+    let row = KeyRow::of(own(visit, key)?, &visit.view.keys, worker.gateway.core.clock.now().wall);
+    if !row.rotates {
+        return Ok(page::see_other("/app/keys?done=not-rotated"));
+    }
+    Ok(page::private(StatusCode::OK, &Rotate { shell: visit.shell(Tab::Keys), key: row }))
+}
+
+/// Gives a key a new secret and shows it, once.
+///
+/// # Errors
+/// [`Trouble::Missing`] for a key of another workspace, as for one that never was.
+pub(super) async fn rotate(worker: &Worker, visit: Visit, key: &str, fields: &Fields) -> Result<HttpResponse, Trouble> {
+    let before = own(&visit, key)?;
+    let (key, kind, name) = (before.created.key, before.created.kind, before.created.name.clone());
+    let Ok(overlap) = fields.get("overlap").unwrap_or_default().parse::<Overlap>() else {
+        return Ok(page::see_other(&format!("/app/keys/{key}/rotate")));
+    };
+    let core = &worker.gateway.core;
+    let at = core.clock.now().wall;
+    let (secret, rotation) = rotation(key, overlap, at);
+    let after = serde_json::json!({ "key": rotation.new, "last_four": rotation.last_four, "overlap": overlap });
+    let audit = audit(&visit, at, "key.rotate", key, Some(after));
+    match core.rotate_key(&visit.workspace, &secret, rotation, audit).await {
+        Ok(()) => {}
+        Err(RotateError::Refused(RotateRefused::Missing)) => return Err(Trouble::Missing),
+        // Somebody was quicker, or it ended meanwhile: the list says which.
+        Err(RotateError::Refused(_)) => return Ok(page::see_other("/app/keys?done=not-rotated")),
+        Err(RotateError::Change(error)) => return Err(failed(&error)),
+    }
+    let page = Created {
+        shell: visit.shell(Tab::Keys),
+        name,
+        before: match overlap {
+            Overlap::None => "The old secret is revoked: programs that still have it are refused.".to_owned(),
+            Overlap::Hour | Overlap::Day | Overlap::Week => {
+                let until = format::moment(at.plus_millis(overlap.millis()));
+                format!("The old secret stays good until {until}: give every program the new one until then.")
+            }
+        },
+        snippets: first_calls(&worker.gateway.config.server.public_url, secret.expose(), kind),
         secret: secret.expose().to_owned(),
     };
     Ok(page::private(StatusCode::CREATED, &page))
@@ -282,68 +284,11 @@ pub(super) async fn create(worker: &Worker, visit: Visit, fields: &Fields) -> Re
 /// # Errors
 /// [`Trouble::Missing`] for a key of another workspace, as for one that never was.
 pub(super) async fn revoke(worker: &Worker, visit: Visit, key: &str) -> Result<HttpResponse, Trouble> {
-    if !visit.may.keys {
-        return Err(Trouble::Forbidden);
-    }
-    let key: KeyId = key.parse().map_err(|_| Trouble::Missing)?;
-    if !visit.view.keys.iter().any(|known| known.created.key == key) {
-        return Err(Trouble::Missing);
-    }
+    let key = own(&visit, key)?.created.key;
     let core = &worker.gateway.core;
     let at = core.clock.now().wall;
     let revoked = KeyRevoked { workspace: visit.workspace.id(), key, at };
     let message = RevokeKey { revoked, audit: audit(&visit, at, "key.revoke", key, None) };
     core.revoke_key(&visit.workspace, message).await.map_err(|error| failed(&error))?;
     Ok(page::see_other("/app/keys?done=revoked"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dashboard::query::encoded;
-
-    fn read_form(pairs: &[(&str, &str)]) -> Result<Wanted, Box<Form>> {
-        let pairs: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        let models: Vec<Arc<str>> = vec!["opus".into(), "flash".into()];
-        read(&Fields::of_form(pairs.join("&").as_bytes()), &models, UnixMillis(1_800_000_000_000))
-    }
-
-    #[test]
-    fn a_form_with_a_name_alone_makes_a_key_for_everything() {
-        let wanted = read_form(&[("name", " laptop "), ("expires", ""), ("spend_limit", "")]).ok().unwrap();
-        assert_eq!(wanted.name, "laptop");
-        assert!(wanted.models.is_none() && wanted.ip_allow.is_none() && wanted.expires_at.is_none());
-    }
-
-    #[test]
-    fn every_field_narrows_the_key() {
-        let wanted = read_form(&[
-            ("name", "ci"),
-            ("expires", "2099-12-31"),
-            ("spend_limit", "$12.50"),
-            ("addresses", "203.0.113.7, 10.0.0.0/8\n2001:db8::/32"),
-            ("models", "flash"),
-        ]);
-        let wanted = wanted.ok().unwrap();
-        assert_eq!(wanted.expires_at.map(times::rfc3339).as_deref(), Some("2100-01-01T00:00:00Z"), "to its end");
-        assert_eq!(wanted.spend_limit.unwrap().to_string(), "12.50");
-        assert_eq!(wanted.ip_allow.unwrap().len(), 3);
-        assert_eq!(wanted.models.unwrap(), ["flash".into()]);
-    }
-
-    #[test]
-    fn mistakes_are_named_beside_their_field_and_what_was_typed_stays() {
-        let wrong = |pairs: &[(&str, &str)]| read_form(pairs).err().unwrap();
-        let form = wrong(&[
-            ("name", ""),
-            ("expires", "2001-01-01"),
-            ("spend_limit", "-1"),
-            ("addresses", "everywhere"),
-            ("models", "gpt"),
-        ]);
-        assert!(form.name_error.is_some() && form.expires_error == Some("This day is over."));
-        assert!(form.spend_limit_error.is_some() && form.addresses_error.is_some() && form.models_error.is_some());
-        assert_eq!((form.spend_limit.as_str(), form.addresses.as_str()), ("-1", "everywhere"));
-        assert!(wrong(&[("name", &"x".repeat(101))]).name_error.is_some());
-    }
 }

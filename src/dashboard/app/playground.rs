@@ -14,10 +14,10 @@ use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use askama::Template;
 use lmhaven_actors::chat::Dialect;
-use lmhaven_actors::domain::fact::{KeyCreated, KeyPurpose};
+use lmhaven_actors::domain::fact::KeyPurpose;
 use lmhaven_actors::domain::ids::RequestId;
 use lmhaven_actors::keyring::KeyEntry;
-use lmhaven_actors::system::{digest_of, digest_text, fresh};
+use lmhaven_actors::system::{digest_of, fresh};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -27,6 +27,7 @@ use crate::config::Modality;
 use crate::dashboard::page::{self, Shell, Tab};
 use crate::dashboard::public::{ModelView, catalogue};
 use crate::error::{ApiError, Code};
+use crate::keys::Settings;
 use crate::relay::{Worker, chat, image, speech};
 
 /// What the key of the playground is called in lists.
@@ -128,20 +129,8 @@ async fn key(worker: &Worker, visit: &Visit) -> Result<Arc<KeyEntry>, Trouble> {
         digest_of(&known.created.digest).ok_or(Trouble::Unavailable)?
     } else {
         let at = core.clock.now().wall;
-        let secret = fresh::secret();
-        let created = KeyCreated {
-            workspace: visit.workspace.id(),
-            key: fresh::key_id(at),
-            at,
-            name: KEY_NAME.to_owned(),
-            digest: digest_text(&secret.digest()),
-            last_four: secret.last_four().to_owned(),
-            expires_at: None,
-            spend_limit: None,
-            models: None,
-            ip_allow: None,
-            purpose: KeyPurpose::Playground,
-        };
+        let settings = Settings { name: KEY_NAME.to_owned(), ..Settings::default() };
+        let (secret, created) = settings.make(visit.workspace.id(), at, KeyPurpose::Playground, None);
         let audit = audit(visit, at, "key.create", created.key, Some(json!({ "name": KEY_NAME })));
         core.create_key(&visit.workspace, &secret, created, audit).await.map_err(|error| failed(&error))?;
         secret.digest()

@@ -120,6 +120,22 @@ pub async fn revoke_key(worker: WorkerData, who: SignedIn, key: web::Path<String
     obey(worker, who, async |worker, visit| keys_page::revoke(worker, visit, &key).await).await
 }
 
+/// `GET /app/keys/{id}/rotate`.
+pub async fn rotate_key_page(
+    worker: WorkerData,
+    who: SignedIn,
+    request: HttpRequest,
+    key: web::Path<String>,
+) -> HttpResponse {
+    show(worker, who, request, async |worker, visit, _| keys_page::rotate_page(worker, &visit, &key)).await
+}
+
+/// `POST /app/keys/{id}/rotate`.
+pub async fn rotate_key(worker: WorkerData, who: SignedIn, key: web::Path<String>, form: Bytes) -> HttpResponse {
+    let fields = Fields::of_form(&form);
+    obey(worker, who, async |worker, visit| keys_page::rotate(worker, visit, &key, &fields).await).await
+}
+
 /// `POST /app/playground/{modality}`.
 pub async fn ask_playground(
     worker: WorkerData,

@@ -143,7 +143,7 @@ pub(super) async fn show(
 fn of(shell: Shell, sent: Sent, view: &WorkspaceView) -> Page {
     let settings = &view.settings;
     let digits = |set: Option<std::num::NonZeroU32>| set.map(|set| set.to_string()).unwrap_or_default();
-    let key = |key: &lmhaven_actors::domain::account::KeyState| KeyRow {
+    let key = |key: &lmhaven_actors::domain::account::KeyView| KeyRow {
         id: key.created.key.to_string(),
         name: key.created.name.clone(),
         last_four: key.created.last_four.clone(),

@@ -1,33 +1,18 @@
-//! Keys: made (the secret is in that answer and nowhere else), listed, revoked.
-
-use std::sync::Arc;
+//! Keys: made (the secret is in that answer and nowhere else), listed, rotated, revoked.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use lmhaven_actors::domain::account::KeyState;
-use lmhaven_actors::domain::fact::{KeyCreated, KeyPurpose, KeyRevoked, Network};
+use lmhaven_actors::domain::account::KeyView;
+use lmhaven_actors::domain::fact::{KeyPurpose, KeyRevoked};
 use lmhaven_actors::domain::ids::KeyId;
-use lmhaven_actors::domain::money::NanoUsd;
-use lmhaven_actors::system::{digest_text, fresh};
-use lmhaven_actors::workspace::{Describe, RevokeKey};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use lmhaven_actors::workspace::{Describe, RevokeKey, WorkspaceHandle};
+use serde_json::json;
 
-use super::{Answer, WorkerData, answer, audit_row, invalid, list_of, parse, workspace};
+use super::{Answer, WorkerData, answer, audit_row, list_of, parse, workspace};
 use crate::error::{ApiError, Code};
+use crate::keys::{CreateBody, RotateBody, rotation, view};
 use crate::relay::Worker;
-use crate::times;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Create {
-    name: String,
-    expires_at: Option<String>,
-    spend_limit_usd: Option<NanoUsd>,
-    models: Option<Vec<Arc<str>>>,
-    ip_allow: Option<Vec<Network>>,
-}
 
 /// `POST /admin/v1/workspaces/{id}/keys`.
 pub(super) async fn create(
@@ -41,56 +26,46 @@ pub(super) async fn create(
 
 async fn create_inner(worker: &Worker, id: &str, body: &Bytes) -> Answer {
     let handle = workspace(worker, id)?;
-    let Create { name, expires_at, spend_limit_usd, models, ip_allow } = parse(body)?;
-    if name.trim().is_empty() || name.len() > 200 {
-        return Err(invalid("name", "a name has 1 to 200 characters"));
-    }
     let core = &worker.gateway.core;
     let at = core.clock.now().wall;
-    let expires_at = match expires_at {
-        None => None,
-        Some(text) => {
-            let expires = times::parse(&text).ok_or_else(|| invalid("expires_at", "expected a time as RFC 3339"))?;
-            if expires <= at {
-                return Err(invalid("expires_at", "this time is over"));
-            }
-            Some(expires)
-        }
-    };
-    if spend_limit_usd.is_some_and(|limit| !limit.is_positive()) {
-        return Err(invalid("spend_limit_usd", "a spend limit is above zero"));
-    }
-    if let Some(unknown) = models.iter().flatten().find(|model| worker.gateway.catalogue.find(model).is_none()) {
-        return Err(invalid("models", format!("there is no model {unknown}")));
-    }
-    let secret = fresh::secret();
-    let created = KeyCreated {
-        workspace: handle.id(),
-        key: fresh::key_id(at),
-        at,
-        name,
-        digest: digest_text(&secret.digest()),
-        last_four: secret.last_four().to_owned(),
-        expires_at,
-        spend_limit: spend_limit_usd,
-        models,
-        ip_allow,
-        purpose: KeyPurpose::Requests,
-    };
-    let mut shown = view(&KeyState::new(created.clone()));
+    let settings = parse::<CreateBody>(body)?.check(&worker.gateway, at)?;
+    let (secret, created) = settings.make(handle.id(), at, KeyPurpose::Requests, None);
+    let shown = view::made(&created, at);
     let audit = audit_row(worker, "key.create", created.key, None, None, Some(shown.clone()));
     core.create_key(&handle, &secret, created, audit).await?;
-    if let Some(object) = shown.as_object_mut() {
-        object.insert("secret".to_owned(), secret.expose().into());
-    }
-    Ok((StatusCode::CREATED, shown))
+    Ok((StatusCode::CREATED, view::with_secret(shown, &secret)))
 }
 
 /// `GET /admin/v1/workspaces/{id}/keys`.
 pub(super) async fn list(worker: WorkerData, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let described = workspace(&worker, &id)?.ask(Describe).await?;
-        Ok(list_of(described.keys.iter().map(view).collect(), false, None))
+        Ok(list_of(described.keys.iter().map(view::shown).collect(), false, None))
+    })
+    .await
+}
+
+/// `POST /admin/v1/workspaces/{id}/keys/{key_id}/rotate`.
+pub(super) async fn rotate(
+    worker: WorkerData,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    body: Bytes,
+) -> HttpResponse {
+    answer(&worker, &request, |worker| async move {
+        let (id, key) = path.into_inner();
+        let handle = workspace(&worker, &id)?;
+        let key = find(&handle, &key).await?.created.key;
+        let wanted: RotateBody = if body.is_empty() { RotateBody::default() } else { parse(&body)? };
+        let overlap = wanted.check()?;
+        let core = &worker.gateway.core;
+        let (secret, rotation) = rotation(key, overlap, core.clock.now().wall);
+        let new = rotation.new;
+        let after = json!({ "key": new, "last_four": rotation.last_four, "overlap": overlap });
+        let audit = audit_row(&worker, "key.rotate", key, None, None, Some(after));
+        core.rotate_key(&handle, &secret, rotation, audit).await?;
+        let shown = view::shown(&find(&handle, &new.to_string()).await?);
+        Ok((StatusCode::CREATED, view::with_secret(shown, &secret)))
     })
     .await
 }
@@ -104,35 +79,19 @@ pub(super) async fn revoke(
     answer(&worker, &request, |worker| async move {
         let (id, key) = path.into_inner();
         let handle = workspace(&worker, &id)?;
-        let missing = || ApiError::new(Code::NotFound, "there is no such key in this workspace");
-        let key: KeyId = key.parse().map_err(|_| missing())?;
-        let known = handle.ask(Describe).await?.keys.into_iter().any(|state| state.created.key == key);
-        if !known {
-            return Err(missing());
-        }
+        let key = find(&handle, &key).await?.created.key;
         let core = &worker.gateway.core;
         let revoked = KeyRevoked { workspace: handle.id(), key, at: core.clock.now().wall };
         let audit = audit_row(&worker, "key.revoke", key, None, None, None);
         core.revoke_key(&handle, RevokeKey { revoked, audit }).await?;
-        let state = handle.ask(Describe).await?.keys.into_iter().find(|state| state.created.key == key);
-        Ok((StatusCode::OK, state.as_ref().map(view).unwrap_or_default()))
+        Ok((StatusCode::OK, view::shown(&find(&handle, &key.to_string()).await?)))
     })
     .await
 }
 
-/// A key in the shape of INTERFACE §5, without its secret.
-pub(super) fn view(key: &KeyState) -> Value {
-    json!({
-        "id": key.created.key,
-        "name": key.created.name,
-        "last_four": key.created.last_four,
-        "created_at": times::rfc3339(key.created.at),
-        "expires_at": key.created.expires_at.map(times::rfc3339),
-        "last_used_at": key.last_used_at.map(times::rfc3339),
-        "revoked_at": key.revoked_at.map(times::rfc3339),
-        "spend_limit_usd": key.created.spend_limit,
-        "spent_usd": key.spent,
-        "models": key.created.models,
-        "ip_allow": key.created.ip_allow,
-    })
+/// A key of this workspace; 404 for one of another, as for one that never was.
+async fn find(handle: &WorkspaceHandle, key: &str) -> Result<KeyView, ApiError> {
+    let missing = || ApiError::new(Code::NotFound, "there is no such key in this workspace");
+    let key: KeyId = key.parse().map_err(|_| missing())?;
+    handle.ask(Describe).await?.keys.into_iter().find(|known| known.created.key == key).ok_or_else(missing)
 }

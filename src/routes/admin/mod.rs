@@ -49,6 +49,7 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
     routes.service(keys.default_service(fallback::not_allowed("GET, POST")));
     let key = web::resource("/admin/v1/workspaces/{id}/keys/{key_id}").route(web::delete().to(keys::revoke));
     routes.service(key.default_service(fallback::not_allowed("DELETE")));
+    post(routes, "/admin/v1/workspaces/{id}/keys/{key_id}/rotate", keys::rotate);
     get(routes, "/admin/v1/workspaces/{id}/ledger", ledger::list);
     let prices =
         web::resource("/admin/v1/prices").route(web::get().to(prices::list)).route(web::post().to(prices::publish));
@@ -113,7 +114,7 @@ fn list_of(data: Vec<Value>, has_more: bool, next_after: Option<Value>) -> (Stat
 }
 
 /// A JSON body; an error names the field.
-fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+pub(super) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| {
         let text = error.to_string();
         if error.is_syntax() || error.is_eof() {

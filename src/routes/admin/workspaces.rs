@@ -10,7 +10,8 @@ use lmhaven_actors::workspace::{Describe, WorkspaceView};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{WorkerData, answer, audit_row, invalid, keys, list_of, page_size, parse, query, workspace};
+use super::{WorkerData, answer, audit_row, invalid, list_of, page_size, parse, query, workspace};
+use crate::keys::view;
 use crate::operations::{self, BY_TOKEN};
 use crate::routes::account::limits_view;
 use crate::times;
@@ -105,7 +106,7 @@ fn view(workspace: &WorkspaceView) -> Value {
         "available_usd": workspace.standing.available,
         "limits": limits_view(workspace.limits, &workspace.tier),
         "features": workspace.settings.features,
-        "keys": workspace.keys.iter().map(keys::view).collect::<Vec<_>>(),
+        "keys": workspace.keys.iter().map(view::shown).collect::<Vec<_>>(),
         "created_at": times::rfc3339(workspace.profile.created_at),
     })
 }

@@ -71,6 +71,52 @@ async fn a_key_is_made_shown_once_used_and_revoked() {
     haven.finish().await;
 }
 
+/// The secret that a page shows.
+fn secret_of(page: &str) -> &str {
+    page.split("id=\"secret\">").nth(1).unwrap().split('<').next().unwrap()
+}
+
+#[actix_web::test]
+async fn a_key_is_rotated_on_its_page_and_the_list_shows_both() {
+    let haven = Haven::start().await;
+    let (workspace, other) = (haven.workspace("5.00").await, haven.workspace("0").await);
+    let stage = haven.stage(&workspace.id, Role::Developer).await;
+    let form = [("name", "prod"), ("kind", "read_only"), ("spend_limit", "2.00"), ("spend_limit_reset", "monthly")];
+    let made = stage.submit("/app/keys", &form).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let old = secret_of(&made.text).to_owned();
+    let list = stage.get("/app/keys").await.ok().text;
+    for part in ["read-only", "$0.00 of $2.00 this month, anew on 20"] {
+        assert!(list.contains(part), "{part}: {list}");
+    }
+    let id = list.split("/app/keys/key_").nth(1).unwrap().split('/').next().unwrap();
+    let path = format!("/app/keys/key_{id}/rotate");
+    assert!(stage.get(&path).await.ok().text.contains("Rotate prod"));
+    let rotated = stage.submit(&path, &[("overlap", "24h")]).await;
+    assert_eq!((rotated.status, rotated.header("cache-control")), (201, "no-store"), "{}", rotated.text);
+    assert!(rotated.text.contains("stays good until 20"));
+    let new = secret_of(&rotated.text).to_owned();
+    haven.get(&old, "/v1/balance").await.ok();
+    haven.get(&new, "/v1/balance").await.ok();
+    assert_eq!(haven.chat(&new, &ask("gpt-sim", "Hello")).await.refusal(), (403, "key_scope"), "as the old one");
+    let list = stage.get("/app/keys").await.ok().text;
+    for (word, key) in [("replaced by", &new), ("replaces", &old)] {
+        assert!(list.contains(&format!("{word} …{}", &key[key.len() - 4..])), "{word}: {list}");
+    }
+    let again = stage.submit(&path, &[("overlap", "0")]).await;
+    assert_eq!((again.status, again.header("location")), (303, "/app/keys?done=not-rotated"));
+    let unknown = stage.submit(&format!("/app/keys/{}/rotate", workspace.key_id), &[("overlap", "9y")]).await;
+    assert_eq!(unknown.status, 303);
+    haven.get(&workspace.key, "/v1/balance").await.ok();
+    let theirs = format!("/app/keys/{}/rotate", other.key_id);
+    assert_eq!(stage.get(&theirs).await.status, 404);
+    assert_eq!(stage.submit(&theirs, &[("overlap", "0")]).await.status, 404);
+    let viewer = haven.stage(&workspace.id, Role::Viewer).await;
+    assert_eq!(viewer.get(&format!("/app/keys/{}/rotate", workspace.key_id)).await.status, 403);
+    assert_eq!(viewer.submit(&format!("/app/keys/{}/rotate", workspace.key_id), &[("overlap", "0")]).await.status, 403);
+    haven.finish().await;
+}
+
 #[actix_web::test]
 async fn a_form_with_mistakes_comes_back_with_them() {
     let haven = Haven::start().await;

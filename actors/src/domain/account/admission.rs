@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::entry::{AccountName, Entry, EntryKind, Postings, RequestStep, TxId};
 use super::super::hold::Hold;
 use super::super::ids::{KeyId, RequestId};
+use super::super::key::KeyKind;
 use super::super::money::NanoUsd;
 use super::super::refusal::{Feature, Refusal};
 use super::super::time::{Now, UnixMillis};
@@ -49,7 +50,7 @@ impl Account {
     /// The first [`Refusal`] that applies; nothing is taken.
     pub fn admit(&mut self, admission: &Admission, now: Now) -> Result<Admitted, Refusal> {
         self.check_allowed(admission.key, &admission.model, admission.feature)?;
-        let free = self.check_money(admission)?;
+        let free = self.check_money(admission, now.wall)?;
         self.check_rate(now)?;
         if admission.streamed && self.slots.remaining() == 0 {
             return Err(Refusal::TooManyStreams { limit: self.slots.limit() });
@@ -84,19 +85,61 @@ impl Account {
     pub fn admit_free(&mut self, key: KeyId, model: &str, feature: Feature, now: Now) -> Result<(), Refusal> {
         self.check_allowed(key, model, feature)?;
         self.bucket.take(now.monotonic).map_err(|retry_after_nanos| Refusal::RateLimited { retry_after_nanos })?;
-        if let Some(key) = self.keys.get_mut(&key) {
-            key.last_used_at = Some(now.wall);
-        }
+        self.note_use(key, now.wall);
         Ok(())
     }
 
-    fn check_allowed(&self, key: KeyId, model: &str, feature: Feature) -> Result<(), Refusal> {
+    /// Admits a change of keys by a management key: one request from the bucket.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] that applies; nothing is taken.
+    pub fn admit_management(&mut self, key: KeyId, now: Now) -> Result<(), Refusal> {
+        self.check_may_change(key)?;
+        self.bucket.take(now.monotonic).map_err(|retry_after_nanos| Refusal::RateLimited { retry_after_nanos })?;
+        self.note_use(key, now.wall);
+        Ok(())
+    }
+
+    /// Whether it might change keys: it is a management key of a workspace that is served.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] that applies.
+    pub fn check_may_change(&self, key: KeyId) -> Result<(), Refusal> {
+        self.check_standing()?;
+        self.check_manages(key)
+    }
+
+    /// Whether it is a management key.
+    ///
+    /// # Errors
+    /// [`Refusal::KeyKind`], and [`Refusal::KeyScope`] for a key that is not of this workspace.
+    pub fn check_manages(&self, key: KeyId) -> Result<(), Refusal> {
+        match self.keys.get(&key).map(|key| key.created.kind) {
+            Some(KeyKind::Management) => Ok(()),
+            Some(kind) => Err(Refusal::KeyKind(kind)),
+            None => Err(Refusal::KeyScope),
+        }
+    }
+
+    /// Notes that a key was used for something that costs nothing. It is not journalled: a restart forgets it.
+    pub fn note_use(&mut self, key: KeyId, at: UnixMillis) {
+        if let Some(key) = self.keys.get_mut(&key) {
+            key.last_used_at = Some(at);
+        }
+    }
+
+    fn check_standing(&self) -> Result<(), Refusal> {
         if self.settings.suspended {
             return Err(Refusal::Suspended);
         }
         if !self.settings.email_verified {
             return Err(Refusal::EmailNotVerified);
         }
+        Ok(())
+    }
+
+    fn check_allowed(&self, key: KeyId, model: &str, feature: Feature) -> Result<(), Refusal> {
+        self.check_standing()?;
         let features = self.settings.features;
         let enabled = match feature {
             Feature::Text => features.text,
@@ -107,6 +150,7 @@ impl Account {
             return Err(Refusal::FeatureNotEnabled(feature));
         }
         match self.keys.get(&key) {
+            Some(key) if key.created.kind != KeyKind::Inference => Err(Refusal::KeyKind(key.created.kind)),
             Some(key) if key.may_use(model) => Ok(()),
             _ => Err(Refusal::KeyScope),
         }
@@ -114,19 +158,20 @@ impl Account {
 
     /// The outer error is a 402. Inside is what to hold, or that running requests hold it: that one is
     /// checked last.
-    fn check_money(&self, admission: &Admission) -> Result<Result<NanoUsd, Refusal>, Refusal> {
+    fn check_money(&self, admission: &Admission, at: UnixMillis) -> Result<Result<NanoUsd, Refusal>, Refusal> {
         let missing = |whole: NanoUsd| admission.least.checked_sub(whole).unwrap_or(admission.least);
         let mut whole = self.whole();
         if whole < admission.least {
             return Err(Refusal::InsufficientBalance { missing: missing(whole) });
         }
         let mut free = self.available;
-        if let Some((key_whole, key_free)) = self.keys.get(&admission.key).and_then(super::KeyState::allowance) {
-            if key_whole < admission.least {
-                return Err(Refusal::KeySpendLimit { missing: missing(key_whole) });
+        for budget in self.budgets_of(admission.key) {
+            let Some(left) = budget.left(at) else { continue };
+            if left.whole < admission.least {
+                return Err(Refusal::KeySpendLimit { missing: missing(left.whole), resets_at: budget.resets_at(at) });
             }
-            whole = whole.min(key_whole);
-            free = free.min(key_free);
+            whole = whole.min(left.whole);
+            free = free.min(left.free);
         }
         if free >= admission.wanted {
             return Ok(Ok(admission.wanted));

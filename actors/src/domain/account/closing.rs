@@ -42,8 +42,8 @@ impl Account {
     pub fn extend(&mut self, request: RequestId, more: NanoUsd, now: Now) -> Result<Entry, ExtendRefused> {
         let open = self.holds.get(&request).ok_or(HoldClosed)?;
         let mut free = self.available;
-        if let Some((_, key_free)) = self.keys.get(&open.hold.key).and_then(super::KeyState::allowance) {
-            free = free.min(key_free);
+        for left in self.budgets_of(open.hold.key).filter_map(|budget| budget.left(now.wall)) {
+            free = free.min(left.free);
         }
         let amount = free.min(more);
         if !amount.is_positive() {

@@ -5,6 +5,7 @@
 //! gives the same account. The workspace actor is a shell around this; the ledger stores what it returns.
 
 mod admission;
+mod budget;
 mod closing;
 mod credit;
 mod keys;
@@ -13,15 +14,18 @@ mod replay;
 mod settings;
 
 #[cfg(test)]
+mod key_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use admission::{Admission, Admitted};
+use budget::Budget;
 pub use closing::{Closed, ExtendRefused, HoldClosed};
 pub use credit::{CreditError, Credited};
-pub use keys::KeyState;
+pub use keys::{KeyState, KeyView, RotateRefused, Rotation};
 pub use replay::ReplayError;
 pub use settings::{Profile, Settings};
 
@@ -52,6 +56,8 @@ pub struct Account {
     /// Money that came in or went back by its transaction id, so that a replay answers the first entry.
     external: HashMap<TxId, Entry>,
     keys: HashMap<KeyId, KeyState>,
+    /// What each line of keys may spend, by the first key of the line.
+    budgets: HashMap<KeyId, Budget>,
     bucket: RequestBucket,
     slots: StreamSlots,
 }

@@ -67,6 +67,7 @@ impl Account {
             holds: HashMap::new(),
             external: HashMap::new(),
             keys: HashMap::new(),
+            budgets: HashMap::new(),
             bucket: RequestBucket::full(limits.requests_per_minute, now.monotonic),
             slots: StreamSlots::new(limits.concurrent_streams.get()),
         }
@@ -102,6 +103,7 @@ impl Account {
             Fact::KeyRevoked(revoked) => {
                 self.revoke_key(revoked);
             }
+            Fact::KeyRetired(retired) => self.retire_key(retired),
             Fact::WorkspaceCreated(_)
             | Fact::PricesPublished(_)
             | Fact::ProviderAccountSwitched(_)
@@ -173,6 +175,7 @@ impl Account {
             key.held = key.held.checked_add(amount)?;
             key.last_used_at = Some(entry.at);
         }
+        self.each_budget_of(detail.key, |budget| budget.hold(amount))?;
         if detail.streamed {
             self.slots.take_running();
         }
@@ -187,12 +190,14 @@ impl Account {
         if let Some(key) = self.keys.get_mut(&detail.key) {
             key.held = key.held.checked_add(more)?;
         }
+        self.each_budget_of(detail.key, |budget| budget.hold(more))?;
         Ok(())
     }
 
     fn close(&mut self, entry: &Entry, detail: &RequestDetail) -> Result<(), ReplayError> {
         let open = self.holds.get(&detail.request).ok_or(ReplayError::NoHold)?;
         let amount = open.hold.amount;
+        let streamed = open.hold.streamed;
         if entry.postings.to(AccountName::Held) != amount.checked_neg()? {
             return Err(ReplayError::NoHold);
         }
@@ -200,7 +205,8 @@ impl Account {
             key.held = key.held.checked_sub(amount)?;
             key.spent = key.spent.checked_add(entry.charge())?;
         }
-        if open.hold.streamed {
+        self.each_budget_of(detail.key, |budget| budget.close(amount, entry.charge(), entry.at))?;
+        if streamed {
             self.slots.give_back();
         }
         self.holds.remove(&detail.request);

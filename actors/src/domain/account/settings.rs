@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use super::super::fact::{Features, KeyCreated, KeyRevoked, Override, WorkspaceChanged};
+use super::super::fact::{Features, Override, WorkspaceChanged};
 use super::super::time::{Now, UnixMillis};
-use super::{Account, KeyState};
+use super::Account;
 
 /// What a workspace is called and who answers for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,22 +50,6 @@ impl Account {
         self.settings.suspended = suspended.unwrap_or(self.settings.suspended);
         self.settings.email_verified = email_verified.unwrap_or(self.settings.email_verified);
         self.apply_limits(now);
-    }
-
-    /// Adds a key.
-    pub fn add_key(&mut self, created: KeyCreated) {
-        self.keys.insert(created.key, KeyState::new(created));
-    }
-
-    /// Revokes a key. Tells whether it was there and not revoked before.
-    pub fn revoke_key(&mut self, revoked: &KeyRevoked) -> bool {
-        match self.keys.get_mut(&revoked.key) {
-            Some(key) if key.revoked_at.is_none() => {
-                key.revoked_at = Some(revoked.at);
-                true
-            }
-            _ => false,
-        }
     }
 }
 

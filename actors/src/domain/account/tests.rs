@@ -9,6 +9,7 @@ use super::super::entry::{AccountName, Entry, EntryKind};
 use super::super::fact::{Features, KeyCreated, Override, WorkspaceChanged, WorkspaceCreated};
 use super::super::hold::Progress;
 use super::super::ids::{KeyId, RequestId, WorkspaceId};
+use super::super::key::{KeyKind, SpendReset};
 use super::super::limits::{LimitPolicy, Limits, Tier};
 use super::super::money::NanoUsd;
 use super::super::refusal::{Feature, Refusal};
@@ -16,15 +17,15 @@ use super::super::time::{MonotonicNanos, Now, UnixMillis};
 use super::super::usage::{Bucket, Usage};
 use super::*;
 
-const WORKSPACE: WorkspaceId = WorkspaceId::from_bits(7);
-const KEY: KeyId = KeyId::from_bits(8);
+pub(super) const WORKSPACE: WorkspaceId = WorkspaceId::from_bits(7);
+pub(super) const KEY: KeyId = KeyId::from_bits(8);
 const CAPPED_KEY: KeyId = KeyId::from_bits(9);
 
-fn at(millis: i64) -> Now {
+pub(super) fn at(millis: i64) -> Now {
     Now { wall: UnixMillis(millis), monotonic: MonotonicNanos(millis.unsigned_abs() * 1_000_000) }
 }
 
-fn usd(text: &str) -> NanoUsd {
+pub(super) fn usd(text: &str) -> NanoUsd {
     text.parse().unwrap()
 }
 
@@ -36,12 +37,12 @@ fn limits(requests: u32, streams: u32) -> Limits {
     Limits { requests_per_minute: nonzero(requests), concurrent_streams: nonzero(streams) }
 }
 
-fn policy() -> Arc<LimitPolicy> {
+pub(super) fn policy() -> Arc<LimitPolicy> {
     let tier = Tier { min_balance: usd("500"), limits: limits(3000, 500) };
     Arc::new(LimitPolicy { default: limits(600, 100), tiers: vec![tier] })
 }
 
-fn created() -> WorkspaceCreated {
+pub(super) fn created() -> WorkspaceCreated {
     WorkspaceCreated {
         workspace: WORKSPACE,
         at: UnixMillis(0),
@@ -51,7 +52,7 @@ fn created() -> WorkspaceCreated {
     }
 }
 
-fn key(id: KeyId, spend_limit: Option<NanoUsd>) -> KeyCreated {
+pub(super) fn key(id: KeyId, spend_limit: Option<NanoUsd>) -> KeyCreated {
     KeyCreated {
         workspace: WORKSPACE,
         key: id,
@@ -61,9 +62,13 @@ fn key(id: KeyId, spend_limit: Option<NanoUsd>) -> KeyCreated {
         last_four: "abcd".to_owned(),
         expires_at: None,
         spend_limit,
+        spend_limit_reset: SpendReset::None,
         models: None,
         ip_allow: None,
         purpose: crate::domain::fact::KeyPurpose::Requests,
+        kind: KeyKind::Inference,
+        rotated_from: None,
+        made_by: None,
     }
 }
 
@@ -74,13 +79,13 @@ fn account() -> Account {
     account
 }
 
-fn account_with(balance: &str) -> Account {
+pub(super) fn account_with(balance: &str) -> Account {
     let mut account = account();
     account.credit(usd(balance), "test".into(), "first".into(), at(0)).unwrap();
     account
 }
 
-fn admission(request: u128, money: NanoUsd) -> Admission {
+pub(super) fn admission(request: u128, money: NanoUsd) -> Admission {
     Admission {
         request: RequestId::from_bits(request),
         key: KEY,
@@ -94,7 +99,7 @@ fn admission(request: u128, money: NanoUsd) -> Admission {
     }
 }
 
-fn change() -> WorkspaceChanged {
+pub(super) fn change() -> WorkspaceChanged {
     WorkspaceChanged {
         workspace: WORKSPACE,
         at: UnixMillis(0),
@@ -106,7 +111,7 @@ fn change() -> WorkspaceChanged {
     }
 }
 
-fn charge(nano: i64) -> Charge {
+pub(super) fn charge(nano: i64) -> Charge {
     Charge { usage: Usage::default().with(Bucket::Output, 1), amount: NanoUsd::from_nano(nano) }
 }
 
@@ -189,7 +194,7 @@ fn a_key_spends_up_to_its_limit() {
     assert_eq!(account.admit(&ask(2, "0.03"), at(0)).unwrap_err(), Refusal::BalanceReserved);
     account.settle(RequestId::from_bits(1), charge(30_000_000), at(0)).unwrap();
     let refusal = account.admit(&ask(2, "0.03"), at(0)).unwrap_err();
-    assert_eq!(refusal, Refusal::KeySpendLimit { missing: usd("0.01") });
+    assert_eq!(refusal, Refusal::KeySpendLimit { missing: usd("0.01"), resets_at: None });
     assert!(account.admit(&ask(2, "0.02"), at(0)).is_ok());
 }
 
@@ -368,6 +373,7 @@ proptest! {
         prop_assert_eq!(replayed.available, account.available);
         prop_assert_eq!(replayed.held, account.held);
         prop_assert_eq!(replayed.seq, account.seq);
+        prop_assert_eq!(&replayed.budgets, &account.budgets);
         for (id, state) in &account.keys {
             prop_assert_eq!((state.spent, state.held), (replayed.keys[id].spent, replayed.keys[id].held));
         }

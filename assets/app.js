@@ -3,6 +3,12 @@
 const all = (selector) => document.querySelectorAll(selector);
 const here = (id) => document.getElementById(id);
 
+// [data-into="#id"] reads a file that is chosen into that field.
+for (const file of all("[data-into]")) {
+  file.closest("[hidden]").hidden = false;
+  file.addEventListener("change", async () => { document.querySelector(file.dataset.into).value = await file.files[0].text(); });
+}
+
 // [data-copy="#id"] copies that element's text and says so for a moment.
 for (const button of all("[data-copy]")) {
   button.hidden = false;

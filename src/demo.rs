@@ -21,6 +21,8 @@ use crate::server::{Server, StartError};
 
 /// Who owns the workspace, and signs in.
 const OWNER: &str = "owner@demo.localhost";
+/// Who runs the gateway.
+const OPERATOR: &str = "operator@demo.localhost";
 /// Keys of the fake of Stripe: no real ones.
 const STRIPE_KEY: &str = "sk_test_demo";
 const STRIPE_SECRET: &str = "whsec_demo";
@@ -87,6 +89,7 @@ pub async fn run(args: &DemoArgs) -> Result<(), DemoError> {
     let demonstration = Demonstration {
         base: format!("http://{}", server.public_address),
         admin: format!("http://{}/admin/v1", server.admin_address),
+        operators: format!("http://{}/operator", server.admin_address),
         admin_token,
         client: reqwest::Client::builder().no_proxy().build()?,
     };
@@ -95,6 +98,8 @@ pub async fn run(args: &DemoArgs) -> Result<(), DemoError> {
     let gateway = &server.gateway;
     let owner: Email = OWNER.parse().map_err(|_| DemoError::Answer("an address that is none".to_owned()))?;
     accounts::make_confirmed(&gateway.core, &gateway.accounts, owner, password.clone()).await?;
+    let operator: Email = OPERATOR.parse().map_err(|_| DemoError::Answer("an address that is none".to_owned()))?;
+    accounts::make_operator(&gateway.core, &gateway.accounts, operator, password.clone()).await?;
     output::print_result(&demonstration.converse(&key).await?);
     output::print_result(&demonstration.draw(&key).await?);
     output::print_result(&demonstration.speak(&key, &folder.join(SENTENCE_FILE)).await?);
@@ -112,6 +117,7 @@ pub async fn run(args: &DemoArgs) -> Result<(), DemoError> {
 struct Demonstration {
     base: String,
     admin: String,
+    operators: String,
     admin_token: String,
     client: reqwest::Client,
 }
@@ -209,7 +215,7 @@ impl Demonstration {
     }
 
     fn how_to_go_on(&self, key: &str, password: &str, folder: &Path) -> String {
-        let Self { base, admin, admin_token, .. } = self;
+        let Self { base, admin, operators, admin_token, .. } = self;
         let mut out = String::new();
         let _ = write!(
             out,
@@ -219,6 +225,8 @@ key                        {key}
 dashboard                  {base}/app/sign-in
 sign in as                 {OWNER}
 password                   {password}
+operators' pages           {operators}
+sign in there as           {OPERATOR} (the same password)
 admin API                  {admin}
 admin token                {admin_token}
 data                       {}

@@ -27,6 +27,10 @@ pub fn serve(config: Config) -> ExitCode {
         }
         let server = Server::start(config).await?;
         tracing::info!(public = %server.public_address, admin = %server.admin_address, "listening");
+        if let Some(link) = server.gateway.accounts.begin_set_up(&server.gateway.core).await? {
+            // The one line that holds a secret: without it nobody could ever sign in, for no default password exists.
+            tracing::warn!(link = %link.url, "there is no operator yet: this link sets one up, once, within 30 minutes");
+        }
         signals.received().await;
         server.stop().await?;
         Ok(())

@@ -1,7 +1,7 @@
 //! The gateway as a running server: opened, bound, ready, drained.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,14 +135,15 @@ impl Server {
                 .await
                 .map_err(|error| std::io::Error::other(error.to_string()))??
         };
-        let accounts = Accounts::open(&config).map_err(|source| StartError::AccountsKey {
-            path: config.accounts.key_file.display().to_string(),
-            source,
-        })?;
         let public = bind(config.server.listen)?;
         // Port 0 is any free one: two of them are two ports.
         let one_port = config.server.admin_listen == config.server.listen && config.server.listen.port() != 0;
         let admin = if one_port { None } else { Some(bind(config.server.admin_listen)?) };
+        let admin_url = admin_url(&config, admin.as_ref())?;
+        let accounts = Accounts::open(&config, &admin_url).map_err(|source| StartError::AccountsKey {
+            path: config.accounts.key_file.display().to_string(),
+            source,
+        })?;
         let payments = Arc::new(Payments::new(core.clone(), &config)?);
         let gateway = Gateway::new(core, config, pools, Arc::new(images), accounts, payments);
         Self::run(gateway, metrics, public, admin).await
@@ -285,6 +286,20 @@ fn worker_of(gateway: &Arc<Gateway>) -> std::rc::Rc<Worker> {
         *known = Some(worker.clone());
         worker
     })
+}
+
+/// Where operators find their pages: as configured, or the admin port itself; that of the public one where both are one.
+fn admin_url(config: &Config, admin: Option<&TcpListener>) -> Result<String, StartError> {
+    if let Some(url) = &config.server.admin_url {
+        return Ok(url.to_string());
+    }
+    let Some(admin) = admin else { return Ok(config.server.public_url.to_string()) };
+    let mut address = admin.local_addr()?;
+    if address.ip().is_unspecified() {
+        // Nobody opens 0.0.0.0; from this machine the port is reached so, and from others `admin_url` has to say.
+        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    Ok(format!("http://{address}"))
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -2,7 +2,7 @@
 //!
 //! A request that changes something has an `Origin` of ours, is not told by the browser to come from elsewhere, and, where it
 //! carries a session, has the session's token in its field `csrf` or, from a script, in `x-csrf-token`. The guard stands around
-//! the whole of `/app` in the routing table, so that no page can forget it.
+//! the whole of `/app`, and another one around the whole of `/operator`, in the routing table, so that no page can forget it.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -12,6 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes, BytesMut};
 use actix_web::{Error, HttpMessage, HttpResponse};
 use futures_util::StreamExt;
+use lmhaven_actors::domain::people::Realm;
 
 use crate::routes::WorkerData;
 
@@ -62,6 +63,25 @@ fn is_loopback(origin: &str) -> bool {
 /// # Errors
 /// Those of the page.
 pub async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    stand(Realm::Customers, request, next).await
+}
+
+/// The same around the operators' pages: their origin, their cookie, their sessions.
+///
+/// # Errors
+/// Those of the page.
+pub async fn guard_operators(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    stand(Realm::Operators, request, next).await
+}
+
+async fn stand(
+    realm: Realm,
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -72,13 +92,24 @@ pub async fn guard(
         return Ok(request.into_response(HttpResponse::InternalServerError().finish()));
     };
     let accounts = &worker.gateway.accounts;
-    if !accounts.origin.sent(request.headers()) {
+    let origin = match realm {
+        Realm::Customers => &accounts.origin,
+        Realm::Operators => &accounts.operators.origin,
+    };
+    if !origin.sent(request.headers()) {
         return Ok(request.into_response(refused("This form was not sent from one of our own pages.")));
     }
     // A session that is over counts as none: what then needs one asks for a sign-in.
-    let session = accounts.cookies.session(request.headers()).filter(|token| {
+    let token = match realm {
+        Realm::Customers => accounts.cookies.session(request.headers()),
+        Realm::Operators => accounts.operators.cookies.operator_session(request.headers()),
+    };
+    let session = token.filter(|token| {
         let now = worker.gateway.core.clock.now().wall;
-        worker.gateway.core.office(|office| office.people.session(&token.digest(), now).is_some())
+        worker.gateway.core.office(|office| match realm {
+            Realm::Customers => office.people.session(&token.digest(), now).is_some(),
+            Realm::Operators => office.people.operator_session(&token.digest(), now).is_some(),
+        })
     });
     if let Some(session) = session {
         let given = match request.headers().get(HEADER) {

@@ -9,6 +9,7 @@ pub mod csrf;
 pub mod keys;
 mod letters;
 pub mod next;
+pub mod operators;
 pub mod pages;
 pub mod password;
 pub mod throttle;
@@ -17,6 +18,7 @@ pub mod token;
 use std::sync::Arc;
 
 use lmhaven_actors::domain::fact::Fact;
+use lmhaven_actors::domain::ids::PersonId;
 use lmhaven_actors::domain::people::{Decided, Email, People, PeopleFact};
 use lmhaven_actors::domain::time::UnixMillis;
 use lmhaven_actors::system::{ChangeError, Core, fresh};
@@ -38,14 +40,16 @@ pub struct Accounts {
     pub cookies: cookie::Cookies,
     /// Where forms may come from.
     pub origin: csrf::OwnOrigin,
+    /// The same for operators.
+    pub operators: operators::Side,
 }
 
 impl Accounts {
-    /// Reads or makes the key.
+    /// Reads or makes the key. `admin_url` is where the operators' pages are.
     ///
     /// # Errors
     /// The key's file.
-    pub fn open(config: &Config) -> std::io::Result<Self> {
+    pub fn open(config: &Config, admin_url: &str) -> std::io::Result<Self> {
         let public_url = &config.server.public_url;
         Ok(Self {
             sign_up: config.accounts.sign_up,
@@ -54,6 +58,7 @@ impl Accounts {
             throttle: throttle::Throttle::new(),
             cookies: cookie::Cookies::of(public_url),
             origin: csrf::OwnOrigin::of(public_url),
+            operators: operators::Side::of(admin_url),
         })
     }
 }
@@ -69,6 +74,29 @@ pub async fn make_confirmed(
     email: Email,
     password: String,
 ) -> Result<(), MakeError> {
+    make(core, accounts, email, password, |person, at| PeopleFact::Verified { person, at }).await
+}
+
+/// Makes an operator, or gives the one of that address this password: for whoever runs the gateway.
+///
+/// # Errors
+/// As [`make_confirmed`].
+pub async fn make_operator(
+    core: &Arc<Core>,
+    accounts: &Accounts,
+    email: Email,
+    password: String,
+) -> Result<(), MakeError> {
+    make(core, accounts, email, password, |person, at| PeopleFact::OperatorMade { person, at }).await
+}
+
+async fn make(
+    core: &Arc<Core>,
+    accounts: &Accounts,
+    email: Email,
+    password: String,
+    then: impl FnOnce(PersonId, UnixMillis) -> PeopleFact,
+) -> Result<(), MakeError> {
     let password = accounts.passwords.hash(password).await?;
     core.decide(|office, at| {
         let known = office.people.by_email(&email).map(|known| known.id);
@@ -78,7 +106,7 @@ pub async fn make_confirmed(
         } else {
             PeopleFact::Registered { person, at, email, password }
         };
-        let facts = [first, PeopleFact::Verified { person, at }];
+        let facts = [first, then(person, at)];
         Ok(((), facts.into_iter().map(Fact::People).collect()))
     })
     .await

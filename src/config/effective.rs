@@ -55,6 +55,7 @@ fn print_server(text: &mut String, server: &Server) -> fmt::Result {
         listen,
         public_url,
         admin_listen,
+        admin_url,
         drain_timeout,
         workers,
         admin_token,
@@ -65,6 +66,9 @@ fn print_server(text: &mut String, server: &Server) -> fmt::Result {
     writeln!(text, "listen = \"{listen}\"")?;
     writeln!(text, "public_url = {}", quoted(public_url))?;
     writeln!(text, "admin_listen = \"{admin_listen}\"")?;
+    if let Some(url) = admin_url {
+        writeln!(text, "admin_url = {}", quoted(url))?;
+    }
     writeln!(text, "drain_timeout = \"{}\"", print_duration(*drain_timeout))?;
     if let Some(workers) = workers {
         writeln!(text, "workers = {workers}")?;

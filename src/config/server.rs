@@ -22,6 +22,9 @@ pub struct Server {
     pub public_url: Arc<str>,
     /// The port of the admin API and `/metrics`. Equal to `listen` means that both share one port.
     pub admin_listen: SocketAddr,
+    /// What links to the operators' pages start with, and where their forms come from; without a final slash. `None` is
+    /// `http://` and the address of the admin port.
+    pub admin_url: Option<Arc<str>>,
     /// How long live streams may run on after a signal to stop.
     pub drain_timeout: Duration,
     /// Threads that serve the public port, with the actors on them; `None` leaves it to [`Server::worker_count`].
@@ -40,6 +43,7 @@ struct RawServer {
     listen: Option<Value>,
     public_url: Option<Value>,
     admin_listen: Option<Value>,
+    admin_url: Option<Value>,
     drain_timeout: Option<Value>,
     workers: Option<Value>,
     admin_token: Option<Value>,
@@ -66,6 +70,7 @@ pub(super) fn read(reader: &mut Reader<'_>, value: Value) -> Option<Server> {
         listen,
         public_url,
         admin_listen,
+        admin_url,
         drain_timeout,
         workers,
         admin_token,
@@ -75,6 +80,7 @@ pub(super) fn read(reader: &mut Reader<'_>, value: Value) -> Option<Server> {
     let listen = reader.required(SECTION, "listen", listen, socket_address);
     let public_url = reader.required(SECTION, "public_url", public_url, |given| url::parse_host(given.text()?));
     let admin_listen = reader.required(SECTION, "admin_listen", admin_listen, socket_address);
+    let admin_url = reader.optional(SECTION, "admin_url", admin_url, |given| url::parse_host(given.text()?));
     let drain_timeout = reader.required(SECTION, "drain_timeout", drain_timeout, Given::duration);
     let workers = reader.optional(SECTION, "workers", workers, |given| given.positive(WORKERS_MAX));
     let admin_token = read_token(reader, "admin_token", admin_token);
@@ -89,6 +95,7 @@ pub(super) fn read(reader: &mut Reader<'_>, value: Value) -> Option<Server> {
         listen: listen?,
         public_url: public_url?.into(),
         admin_listen: admin_listen?,
+        admin_url: admin_url.map(Into::into),
         drain_timeout: drain_timeout?,
         workers,
         admin_token,

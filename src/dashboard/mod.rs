@@ -10,6 +10,7 @@ pub mod charges;
 pub mod chart;
 pub mod csv;
 pub mod format;
+pub mod operator;
 pub mod page;
 pub mod prices;
 pub mod public;

@@ -19,6 +19,8 @@ pub struct PriceLine {
     pub list: String,
     /// The list price divided by the ratio, rounded up to the micro-dollar.
     pub ours: String,
+    /// The list price as an amount.
+    pub amount: NanoUsd,
 }
 
 /// A row of the price book with what was there before it.
@@ -99,6 +101,7 @@ pub fn lines(row: &PriceRow) -> Vec<PriceLine> {
         short,
         list: format::exact_usd(list),
         ours: format::exact_usd(divided(list, row.ratio)),
+        amount: list,
     };
     match &row.list {
         ListPrice::Text(text) => {

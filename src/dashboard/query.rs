@@ -31,6 +31,11 @@ impl Fields {
         self.all(name).next()
     }
 
+    /// The first value of that name as it was sent, however long: passwords, and texts that are pasted.
+    pub fn raw(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// Every value of that name that is not empty.
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let named = self.0.iter().filter(move |(known, value)| known == name && value.len() <= VALUE_LEN_MAX);

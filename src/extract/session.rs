@@ -174,7 +174,7 @@ impl FromRequest for SignedIn {
     }
 }
 
-fn worker(request: &HttpRequest) -> Result<WorkerData, actix_web::Error> {
+pub(super) fn worker(request: &HttpRequest) -> Result<WorkerData, actix_web::Error> {
     let worker = request.app_data::<WorkerData>().cloned();
     worker.ok_or_else(|| actix_web::error::ErrorInternalServerError("no worker"))
 }
@@ -190,7 +190,7 @@ fn wanted(request: &HttpRequest) -> String {
 }
 
 /// Notes, once an hour and beside the request, that the session is used.
-fn touch(worker: &WorkerData, session: SessionId) {
+pub(super) fn touch(worker: &WorkerData, session: SessionId) {
     let core = worker.gateway.core.clone();
     let now = core.clock.now().wall;
     if !core.office(|office| office.people.is_touch_due(session, now)) {

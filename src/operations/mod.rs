@@ -5,6 +5,7 @@
 //! session. Reading needs nothing of this.
 
 pub mod credit;
+pub mod mail;
 pub mod prices;
 pub mod providers;
 pub mod refund;

@@ -19,7 +19,7 @@ use lmhaven_actors::chat::Dialect;
 
 use crate::accounts::csrf;
 use crate::accounts::pages::{account as account_pages, members, reset, sign_in, sign_up, verify};
-use crate::dashboard::{app, assets, public};
+use crate::dashboard::{app, assets, operator, public};
 use crate::relay::{Worker, chat, image, speech};
 
 pub use account::limits_view;
@@ -115,9 +115,42 @@ fn dashboard(routes: &mut ServiceConfig) {
     post(routes, "/settings/low-balance", app::set_notice_line);
 }
 
+/// What operators open, on the admin port; paths begin after `/operator`.
+fn operator_pages(routes: &mut ServiceConfig) {
+    get_and_post(routes, "/set-up", operator::set_up_page, operator::set_up_send);
+    get_and_post(routes, "/sign-in", operator::sign_in_page, operator::sign_in_send);
+    post(routes, "/sign-out", operator::sign_out);
+    get(routes, "", operator::workspaces);
+    get(routes, "/workspaces/{id}", operator::workspace);
+    post(routes, "/workspaces/{id}/credit", operator::credit);
+    post(routes, "/workspaces/{id}/payments/{payment}/refund", operator::refund);
+    post(routes, "/workspaces/{id}/suspend", operator::suspend);
+    post(routes, "/workspaces/{id}/features", operator::features);
+    post(routes, "/workspaces/{id}/limits", operator::limits);
+    get(routes, "/prices", operator::prices);
+    post(routes, "/prices/preview", operator::preview);
+    post(routes, "/prices/publish", operator::publish);
+    get(routes, "/prices/{version}", operator::compare);
+    post(routes, "/prices/{version}/roll-back", operator::roll_back);
+    get(routes, "/providers", operator::providers);
+    post(routes, "/providers/{id}/{n}", operator::switch);
+    get(routes, "/mail", operator::mail);
+    post(routes, "/mail/{id}/resend", operator::resend);
+    get(routes, "/payments", operator::payments);
+    get(routes, "/audit", operator::audit);
+}
+
+/// The operators' pages with the guard of their forms.
+fn operators(routes: &mut ServiceConfig) {
+    let guarded = web::scope("/operator").wrap(from_fn(csrf::guard_operators));
+    routes.service(guarded.configure(operator_pages).default_service(web::to(operator::missing)));
+}
+
 /// The admin port.
 pub fn admin(routes: &mut ServiceConfig) {
     admin::configure(routes);
+    operators(routes);
+    get(routes, assets::PATTERN, assets::serve);
     get(routes, "/healthz", health::alive);
     get(routes, "/readyz", health::ready);
     get(routes, "/metrics", health::metrics);
@@ -127,6 +160,7 @@ pub fn admin(routes: &mut ServiceConfig) {
 /// What the admin port has besides health, where both ports are one.
 pub fn admin_on_public(routes: &mut ServiceConfig) {
     admin::configure(routes);
+    operators(routes);
     get(routes, "/metrics", health::metrics);
 }
 

@@ -18,3 +18,4 @@ mod harness;
 mod drain;
 mod exit;
 mod kill;
+mod set_up;

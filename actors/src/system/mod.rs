@@ -335,6 +335,18 @@ impl Core {
         self.audit.lock().iter().skip(after).take(limit).cloned().collect()
     }
 
+    /// Audit rows that `wanted` takes, the newest first, of those numbered below `before`; each with its number.
+    pub fn audit_newest(
+        &self,
+        before: usize,
+        limit: usize,
+        wanted: impl Fn(&AuditRow) -> bool,
+    ) -> Vec<(usize, AuditRow)> {
+        let audit = self.audit.lock();
+        let numbered = audit.iter().enumerate().take(before).rev();
+        numbered.filter(|(_, row)| wanted(row)).take(limit).map(|(number, row)| (number, row.clone())).collect()
+    }
+
     /// The policy of limits.
     pub fn policy(&self) -> &LimitPolicy {
         &self.policy

@@ -4,6 +4,7 @@ mod audit;
 mod keys;
 mod ledger;
 mod money;
+mod operators;
 mod payments;
 mod prices;
 mod providers;
@@ -55,6 +56,10 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
     get(routes, "/admin/v1/providers", providers::list);
     post(routes, "/admin/v1/providers/{id}/accounts/{n}/enable", providers::enable);
     post(routes, "/admin/v1/providers/{id}/accounts/{n}/disable", providers::disable);
+    let operators = web::resource("/admin/v1/operators")
+        .route(web::get().to(operators::list))
+        .route(web::post().to(operators::invite));
+    routes.service(operators.default_service(fallback::not_allowed("GET, POST")));
     get(routes, "/admin/v1/audit", audit::list);
 }
 

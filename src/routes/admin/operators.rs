@@ -1,0 +1,46 @@
+//! Operators: who there are, and the link that makes another one or sets another password.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+use lmhaven_actors::domain::people::Email;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{WorkerData, answer, audit_row, list_of, parse};
+use crate::accounts::operators::OperatorLink;
+use crate::operations::invalid;
+use crate::times;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    email: String,
+}
+
+/// `GET /admin/v1/operators`.
+pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpResponse {
+    answer(&worker, &request, |worker| async move {
+        let data = worker.gateway.core.office(|office| {
+            let operators = office.people.operators();
+            operators.map(|person| json!({ "id": person.id, "email": person.email.as_str() })).collect()
+        });
+        Ok(list_of(data, false, None))
+    })
+    .await
+}
+
+/// `POST /admin/v1/operators`: a link with which whoever has the address chooses a password. It works once, for 30 minutes.
+pub(super) async fn invite(worker: WorkerData, request: HttpRequest, body: Bytes) -> HttpResponse {
+    answer(&worker, &request, |worker| async move {
+        let Body { email } = parse(&body)?;
+        let email: Email = email.parse().map_err(|_| invalid("email", "expected an e-mail address"))?;
+        let gateway = &worker.gateway;
+        let audit = audit_row(&worker, "operator.invite", email.as_str(), None, None, None);
+        let link = gateway.accounts.invite_operator(&gateway.core, email.clone(), audit).await?;
+        let OperatorLink { url, expires_at } = link;
+        let shown = json!({ "email": email.as_str(), "link": url, "expires_at": times::rfc3339(expires_at) });
+        Ok((StatusCode::CREATED, shown))
+    })
+    .await
+}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::operator::args::{CreditArgs, KeyArgs, ModelArgs, PriceArgs, ProviderArgs, WorkspaceArgs};
+use super::operator::args::{CreditArgs, KeyArgs, ModelArgs, OperatorArgs, PriceArgs, ProviderArgs, WorkspaceArgs};
 
 /// A prepaid, multi-modal LLM API gateway.
 #[derive(Debug, Parser)]
@@ -47,6 +47,8 @@ pub enum Command {
     Model(ModelArgs),
     /// List providers, and switch their accounts on and off
     Provider(ProviderArgs),
+    /// Make operators, who sign in to the operators' pages
+    Admin(OperatorArgs),
     /// Read the ledger of a gateway that is not running
     Ledger(LedgerArgs),
     /// Print the completion script for a shell

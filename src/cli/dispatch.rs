@@ -45,6 +45,7 @@ pub fn run(cli: Cli, runner: &impl Runner) -> ExitCode {
         Command::Price(args) => operate(&args.into()),
         Command::Model(args) => operate(&args.into()),
         Command::Provider(args) => operate(&args.into()),
+        Command::Admin(args) => operate(&args.into()),
     }
 }
 

@@ -123,6 +123,11 @@ impl Browser {
         self.check(name).await;
     }
 
+    /// Forgets what the console said, where a page was to answer with an error.
+    pub(crate) async fn forget_console(&self) {
+        self.log("browser").await;
+    }
+
     /// Nothing in the console, and no request beyond loopback.
     pub(crate) async fn check(&self, name: &str) {
         let console = self.log("browser").await;

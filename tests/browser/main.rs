@@ -21,4 +21,5 @@ mod browser;
 mod harness;
 
 mod journeys;
+mod operator;
 mod pages;

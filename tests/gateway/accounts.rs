@@ -26,18 +26,18 @@ const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
 /// A clock that stands until it is moved.
-struct Stopped(&'static AtomicI64);
+pub(crate) struct Stopped(&'static AtomicI64);
 
 impl Stopped {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Box::leak(Box::new(AtomicI64::new(1_790_000_000_000))))
     }
 
-    fn clock(&self) -> Clock {
+    pub(crate) fn clock(&self) -> Clock {
         Clock::given(self.0)
     }
 
-    fn pass(&self, millis: i64) {
+    pub(crate) fn pass(&self, millis: i64) {
         self.0.fetch_add(millis, Ordering::Relaxed);
     }
 }

@@ -30,6 +30,7 @@ mod keys;
 mod limits;
 mod mail;
 mod money;
+mod operator;
 mod panic;
 mod payments;
 mod speech;

@@ -20,3 +20,4 @@ mod canaries;
 mod drain;
 mod exit;
 mod kill;
+mod set_up;

@@ -1,4 +1,4 @@
-//! What can be typed after `workspace`, `key`, `credit`, `price`, `model` and `provider`.
+//! What can be typed after `workspace`, `key`, `credit`, `price`, `model`, `provider` and `admin`.
 
 use std::path::PathBuf;
 
@@ -70,6 +70,20 @@ verbs! {
     ModelArgs, ModelVerb, "`model …`", "Example:\n  lmhaven model list --json";
     ProviderArgs, ProviderVerb, "`provider …`",
         "Examples:\n  lmhaven provider list\n  lmhaven provider disable anthropic 0";
+    OperatorArgs, OperatorVerb, "`admin …`", "Example:\n  lmhaven admin create ops@acme.example";
+}
+
+/// Verbs of `admin`.
+#[derive(Debug, Subcommand)]
+pub enum OperatorVerb {
+    /// Print a link with which whoever has this address becomes an operator and chooses a password, once, within 30 minutes
+    Create {
+        /// The address to sign in with
+        #[arg(value_name = "EMAIL")]
+        email: String,
+    },
+    /// Everybody who may sign in to the operators' pages
+    List,
 }
 
 /// Verbs of `workspace`.

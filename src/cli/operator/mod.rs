@@ -3,6 +3,7 @@
 //! A verb makes one call, or one per page of a list, and prints a table or the API's JSON. It decides nothing:
 //! what is refused is refused by the gateway, in the gateway's words.
 
+mod admin;
 pub mod args;
 mod client;
 mod credit;
@@ -15,7 +16,7 @@ mod workspace;
 
 use serde_json::Value;
 
-use args::{AdminArgs, CreditVerb, KeyVerb, ModelVerb, PriceVerb, ProviderVerb, WorkspaceVerb};
+use args::{AdminArgs, CreditVerb, KeyVerb, ModelVerb, OperatorVerb, PriceVerb, ProviderVerb, WorkspaceVerb};
 use client::Client;
 pub use client::Failure;
 
@@ -35,6 +36,7 @@ enum Verb {
     Price(PriceVerb),
     Model(ModelVerb),
     Provider(ProviderVerb),
+    Operator(OperatorVerb),
 }
 
 /// The same answer twice: for programs and for people.
@@ -60,6 +62,7 @@ operations! {
     PriceArgs => Price;
     ModelArgs => Model;
     ProviderArgs => Provider;
+    OperatorArgs => Operator;
 }
 
 impl Operation {
@@ -76,6 +79,7 @@ impl Operation {
             Verb::Price(verb) => price::run(&client, verb).await?,
             Verb::Model(verb) => price::run_model(&client, verb).await?,
             Verb::Provider(verb) => provider::run(&client, verb).await?,
+            Verb::Operator(verb) => admin::run(&client, verb).await?,
         };
         Ok(if self.admin.json { format!("{json:#}") } else { people })
     }

@@ -7,13 +7,18 @@ use serde_json::{Map, Value, json};
 use super::Answer;
 use super::args::{ModelVerb, PriceVerb, PublishArgs};
 use super::client::{Client, Failure};
+use crate::cli::output::print_problem;
 use crate::cli::table::{Table, cell, entries, print_fields};
+use crate::operations::prices::STALE_AFTER;
 
 /// Runs one verb of `price`.
 pub(super) async fn run(client: &Client, verb: &PriceVerb) -> Result<Answer, Failure> {
     match verb {
         PriceVerb::List => {
             let json = client.list(&["prices"]).await?;
+            if let Some(warning) = old(&json, Timestamp::now()) {
+                print_problem(&warning);
+            }
             Ok(Answer { people: print_versions(&json), json })
         }
         PriceVerb::Publish(args) => {
@@ -81,6 +86,15 @@ fn in_force(versions: &Value, now: Timestamp) -> Option<&Value> {
     past.max_by_key(|version| (effective(version), number(version)))
 }
 
+/// A warning where the version in force was forgotten: ratios and list prices change weekly.
+fn old(versions: &Value, now: Timestamp) -> Option<String> {
+    let since: Timestamp = in_force(versions, now)?.get("effective_at")?.as_str()?.parse().ok()?;
+    let age = now.as_millisecond().saturating_sub(since.as_millisecond());
+    let days = age / (24 * 60 * 60_000);
+    (age > STALE_AFTER)
+        .then(|| format!("the prices in force are {days} days old; ratios and list prices change weekly"))
+}
+
 /// `input 5.00`, …: every price below the object, however deep it lies.
 fn list_price(prices: &Value) -> Vec<String> {
     let Some(prices) = prices.as_object() else { return Vec::new() };
@@ -109,6 +123,19 @@ mod tests {
         assert_eq!(at("2026-01-01T00:00:00Z"), Some(json!(1)));
         assert_eq!(at("2026-12-31T23:59:59Z"), Some(json!(4)));
         assert_eq!(at("2027-01-01T00:00:00Z"), Some(json!(2)));
+    }
+
+    #[test]
+    fn prices_of_more_than_eight_days_are_warned_of() {
+        let versions = json!({"data": [
+            {"version": 1, "effective_at": "2026-01-01T00:00:00Z"},
+            {"version": 2, "effective_at": "2026-02-01T00:00:00Z"},
+        ]});
+        let at = |time: &str| old(&versions, time.parse().unwrap());
+        assert_eq!(at("2026-01-09T00:00:00Z"), None, "eight days");
+        let warning = at("2026-01-09T00:00:01Z").unwrap();
+        assert_eq!(warning, "the prices in force are 8 days old; ratios and list prices change weekly");
+        assert_eq!((at("2026-02-02T00:00:00Z"), at("2025-01-01T00:00:00Z")), (None, None));
     }
 
     #[test]

@@ -64,6 +64,7 @@ fn operation(line: &[&str], url: &str) -> Operation {
         Command::Price(args) => args.into(),
         Command::Model(args) => args.into(),
         Command::Provider(args) => args.into(),
+        Command::Admin(args) => args.into(),
         other => panic!("{other:?} is no operation"),
     }
 }
@@ -229,6 +230,17 @@ async fn prices_are_published_and_models_read_from_them() {
         story(&publish, &answers).await,
     ];
     insta::assert_snapshot!(report.join("\n"));
+}
+
+#[actix_web::test]
+async fn an_operators_link_is_printed_and_nothing_else_of_it() {
+    let made = r#"{"email":"op@acme.example","link":"https://admin.acme.example/operator/set-up?token=lnk_1.proof",
+        "expires_at":"2026-11-23T12:30:00Z"}"#;
+    let (outcome, asked) =
+        run(&["admin", "create", "op@acme.example"], &[("POST /admin/v1/operators", 201, made)]).await;
+    let printed = outcome.unwrap();
+    assert!(printed.contains("https://admin.acme.example/operator/set-up?token=lnk_1.proof\n"), "{printed}");
+    assert!(printed.contains("2026-11-23T12:30:00Z") && asked.join("").contains(r#"{"email":"op@acme.example"}"#));
 }
 
 #[actix_web::test]

@@ -266,19 +266,18 @@ async fn roll_back_inner(
     let number: u32 = version.parse().map_err(|_| Trouble::Missing)?;
     let (status, error) = match fresh::check(gateway, request, operator, &fields).await? {
         Err(why) => (StatusCode::FORBIDDEN, why.to_owned()),
-        Ok(()) => {
-            let done = match agreed(gateway, &fields) {
-                Ok((at, reason)) => books::roll_back(gateway, operator.email.as_str(), number, at, reason).await,
-                Err(error) => Err(error),
-            };
-            match done {
-                Ok(_) => return Ok(page::see_other("/operator/prices?done=rolled-back")),
-                Err(error) => refused(error)?,
-            }
-        }
+        Ok(()) => match publish_again(gateway, operator, number, &fields).await {
+            Ok(()) => return Ok(page::see_other("/operator/prices?done=rolled-back")),
+            Err(error) => refused(error)?,
+        },
     };
     let shell = shell_again(gateway, operator, request);
     show_version(gateway, shell, status, Sent::refused("publish", error, fields), version)
+}
+
+async fn publish_again(gateway: &Gateway, operator: &Operator, version: u32, fields: &Fields) -> Result<(), ApiError> {
+    let (effective_at, reason) = agreed(gateway, fields)?;
+    books::roll_back(gateway, operator.email.as_str(), version, effective_at, reason).await.map(drop)
 }
 
 /// The shell of a page whose form was refused: the password may have been right, and is then not asked for again.

@@ -19,7 +19,7 @@ use crate::routes::WorkerData;
 struct Providers {
     shell: Shell,
     sent: Sent,
-    providers: Vec<ProviderRow>,
+    rows: Vec<ProviderRow>,
 }
 
 struct ProviderRow {
@@ -74,8 +74,8 @@ fn show(gateway: &Gateway, shell: Shell, status: StatusCode, sent: Sent) -> Http
             pool.view().into_iter().map(|view| account(provider.id.as_str(), view)).collect()
         }),
     };
-    let providers = gateway.config.providers.iter().map(provider).collect();
-    page::private(status, &Providers { shell, sent, providers })
+    let rows = gateway.config.providers.iter().map(provider).collect();
+    page::private(status, &Providers { shell, sent, rows })
 }
 
 /// `POST /operator/providers/{id}/{n}`.

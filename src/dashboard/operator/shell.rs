@@ -60,6 +60,8 @@ impl Tab {
 /// What `operator/layout.html` shows.
 #[derive(Clone, Debug)]
 pub(super) struct Shell {
+    /// The navigation, and the page of it that this is.
+    pub(super) tabs: &'static [Tab],
     pub(super) current: Tab,
     pub(super) email: String,
     pub(super) csrf: String,
@@ -78,6 +80,7 @@ impl Shell {
             Notice::new(Tone::Warning, text).linked("/operator/prices", "Import the new ones")
         });
         Self {
+            tabs: &Tab::ALL,
             current,
             email: operator.email.to_string(),
             csrf: operator.csrf.clone(),
@@ -85,10 +88,6 @@ impl Shell {
             notices: old.into_iter().collect(),
             done: fields.get("done").and_then(done),
         }
-    }
-
-    pub(super) const fn tabs(&self) -> &'static [Tab] {
-        &Tab::ALL
     }
 }
 
@@ -136,14 +135,10 @@ impl Sent {
     /// The form's key against doing it twice: the one it was sent with, so that sending it again is the same, or a new one.
     pub(super) fn key(&self, form: &str) -> String {
         match self.value(form, "key") {
-            "" => format!("op-{}", hex(&fresh::random::<16>())),
+            "" => format!("op-{:032x}", u128::from_be_bytes(fresh::random())),
             key => key.to_owned(),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A page cannot be shown, or a form not obeyed for a reason that is not in it.

@@ -146,7 +146,7 @@ mod tests {
         assert!(refused("model,ratio\nopus,zero").starts_with("line 2: ratio zero: a ratio is a number"));
         assert_eq!(refused("model\nopus\nopus"), "opus is there twice");
         assert!(refused("{\"models\":[{\"id\":\"a\",\"price\":1}]}").contains("unknown field `price`"));
-        let many = format!("model\n{}", (0..=ROWS_MAX).map(|n| format!("m{n}\n")).collect::<String>());
+        let many = (0..=ROWS_MAX).fold("model".to_owned(), |text, n| format!("{text}\nm{n}"));
         assert_eq!(refused(&many), "there are more than 1000 rows");
     }
 }

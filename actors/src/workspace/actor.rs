@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult};
+use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::domain::account::{
@@ -22,6 +23,7 @@ use crate::domain::refusal::{Feature, Refusal};
 use crate::domain::time::UnixMillis;
 use crate::journal::{Class, Journal, JournalRefusal, Ticket};
 use crate::ledger::Record;
+use crate::office::Office;
 
 /// How often holds are looked through for ones whose time is over.
 const EXPIRY_SWEEP: Duration = Duration::from_mins(1);
@@ -281,6 +283,8 @@ impl Handler<Credit> for WorkspaceActor {
 pub struct ChangeSettings {
     /// What changes.
     pub change: WorkspaceChanged,
+    /// Where the name is known, too. Its lock is held until the change is queued, so that both have the last of two names.
+    pub office: Arc<Mutex<Office>>,
     /// Written with it.
     pub audit: AuditRow,
 }
@@ -288,11 +292,17 @@ pub struct ChangeSettings {
 impl Handler<ChangeSettings> for WorkspaceActor {
     type Result = Result<(WorkspaceView, Ticket), JournalRefusal>;
 
-    fn handle(&mut self, ChangeSettings { change, audit }: ChangeSettings, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: ChangeSettings, _: &mut Self::Context) -> Self::Result {
+        let ChangeSettings { change, office, audit } = message;
         self.journal.accepts(Class::Bounded)?;
+        let mut renamed = change.name.is_some().then(|| office.lock());
         self.account.change(&change, self.clock.now());
-        let ticket =
-            self.record_all(vec![Record::Fact(Fact::WorkspaceChanged(change)), Record::Fact(Fact::Audited(audit))]);
+        let fact = Fact::WorkspaceChanged(change);
+        let ticket = self.record_all(vec![Record::Fact(fact.clone()), Record::Fact(Fact::Audited(audit))]);
+        if let Some(office) = &mut renamed {
+            office.apply(&fact);
+        }
+        drop(renamed);
         Ok((self.view(), ticket))
     }
 }

@@ -9,7 +9,7 @@ use lmhaven_actors::domain::bucket::LIMIT_MAX;
 use lmhaven_actors::domain::fact::{Features, Override, WorkspaceChanged, WorkspaceCreated};
 use lmhaven_actors::domain::ids::WorkspaceId;
 use lmhaven_actors::system::fresh;
-use lmhaven_actors::workspace::{ChangeSettings, Describe, WorkspaceView};
+use lmhaven_actors::workspace::{Describe, WorkspaceView};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -31,9 +31,7 @@ struct Create {
 pub(super) async fn create(worker: WorkerData, request: HttpRequest, body: Bytes) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let Create { name, owner_email, email_verified } = parse(&body)?;
-        if name.trim().is_empty() || name.len() > 200 {
-            return Err(invalid("name", "a name has 1 to 200 characters"));
-        }
+        check_name(&name)?;
         if !owner_email.contains('@') || owner_email.len() > 320 || owner_email.chars().any(char::is_whitespace) {
             return Err(invalid("owner_email", "expected an e-mail address"));
         }
@@ -90,6 +88,7 @@ struct Change {
     features: Option<ChangeFeatures>,
     suspended: Option<bool>,
     email_verified: Option<bool>,
+    name: Option<String>,
     reason: Option<String>,
 }
 
@@ -104,6 +103,13 @@ struct ChangeFeatures {
 /// A limit that is there: `null` returns to the tier. One that was left out stays as it was.
 fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Override, D::Error> {
     Ok(Option::<NonZeroU32>::deserialize(deserializer)?.map_or(Override::Tier, Override::Set))
+}
+
+fn check_name(name: &str) -> Result<(), crate::error::ApiError> {
+    if name.trim().is_empty() || name.len() > 200 {
+        return Err(invalid("name", "a name has 1 to 200 characters"));
+    }
+    Ok(())
 }
 
 fn within_bounds(param: &str, limit: Override) -> Result<Override, crate::error::ApiError> {
@@ -127,7 +133,11 @@ pub(super) async fn change(
 
 async fn change_inner(worker: &crate::relay::Worker, id: &str, body: &Bytes) -> Answer {
     let handle = workspace(worker, id)?;
-    let Change { requests_per_minute, concurrent_streams, features, suspended, email_verified, reason } = parse(body)?;
+    let Change { requests_per_minute, concurrent_streams, features, suspended, email_verified, name, reason } =
+        parse(body)?;
+    if let Some(name) = &name {
+        check_name(name)?;
+    }
     let core = &worker.gateway.core;
     let before = handle.ask(Describe).await?;
     let features = features.map(|change| {
@@ -146,18 +156,18 @@ async fn change_inner(worker: &crate::relay::Worker, id: &str, body: &Bytes) -> 
         features,
         suspended,
         email_verified,
+        name,
     };
     let after: Value = serde_json::from_slice(body).unwrap_or_default();
     let settings = json!({
+        "name": before.profile.name,
         "limits": limits_view(before.limits, &before.tier),
         "features": before.settings.features,
         "suspended": before.settings.suspended,
         "email_verified": before.settings.email_verified,
     });
     let audit = audit_row(worker, "workspace.change", handle.id(), reason.as_deref(), Some(settings), Some(after));
-    let (changed, ticket) = handle.ask(ChangeSettings { change, audit: audit.clone() }).await??;
-    core.journal.durable(ticket).await?;
-    core.note_audit(audit);
+    let changed = core.change_workspace(&handle, change, audit).await?;
     Ok((StatusCode::OK, view(&changed)))
 }
 

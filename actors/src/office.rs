@@ -32,8 +32,36 @@ impl Office {
                 self.notices.apply(fact);
             }
             Fact::WorkspaceCreated(created) => self.people.note_workspace(created),
+            Fact::WorkspaceChanged(change) => {
+                if let Some(name) = &change.name {
+                    self.people.rename_workspace(change.workspace, name);
+                }
+            }
             Fact::Payment(fact) => self.payments.apply(fact),
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fact::{WorkspaceChanged, WorkspaceCreated};
+    use crate::domain::ids::WorkspaceId;
+    use crate::domain::time::UnixMillis;
+
+    #[test]
+    fn a_workspace_has_the_last_of_its_names_and_other_changes_leave_it() {
+        let (workspace, at) = (WorkspaceId::from_bits(1), UnixMillis(0));
+        let (name, owner_email) = ("First".to_owned(), "ann@example.com".to_owned());
+        let created = WorkspaceCreated { workspace, at, name, owner_email, email_verified: false };
+        let mut office = Office::default();
+        office.apply(&Fact::WorkspaceCreated(created));
+        for (name, expected) in [(Some("Second"), "Second"), (None, "Second"), (Some("Third"), "Third")] {
+            let name = name.map(str::to_owned);
+            let change = WorkspaceChanged { name, ..WorkspaceChanged::nothing(workspace, at) };
+            office.apply(&Fact::WorkspaceChanged(change));
+            assert_eq!(office.people.workspace_name(workspace), expected);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use lmhaven_actors::domain::bucket::LIMIT_MAX;
 use lmhaven_actors::domain::fact::{Features, Override, WorkspaceChanged};
-use lmhaven_actors::workspace::{ChangeSettings, Describe, WorkspaceHandle, WorkspaceView};
+use lmhaven_actors::workspace::{Describe, WorkspaceHandle, WorkspaceView};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -29,6 +29,8 @@ pub struct Change {
     pub suspended: Option<bool>,
     /// The owner's address counts as confirmed.
     pub email_verified: Option<bool>,
+    /// What people call it.
+    pub name: Option<String>,
     /// Why.
     pub reason: Option<String>,
 }
@@ -59,6 +61,17 @@ fn within_bounds(param: &str, limit: Override) -> Result<Override, ApiError> {
     }
 }
 
+/// A name that a workspace may have.
+///
+/// # Errors
+/// It has none or too many characters.
+pub fn check_name(name: &str) -> Result<(), ApiError> {
+    if name.trim().is_empty() || name.len() > 200 {
+        return Err(invalid("name", "a name has 1 to 200 characters"));
+    }
+    Ok(())
+}
+
 /// Makes the change; answers the workspace once it is durable.
 ///
 /// # Errors
@@ -73,7 +86,10 @@ pub async fn change(
         check_reason(reason)?;
     }
     let asked = as_asked(&change);
-    let Change { requests_per_minute, concurrent_streams, features, suspended, email_verified, reason } = change;
+    let Change { requests_per_minute, concurrent_streams, features, suspended, email_verified, name, reason } = change;
+    if let Some(name) = &name {
+        check_name(name)?;
+    }
     let before = workspace.ask(Describe).await?;
     let features = features.map(|change| {
         let known = before.settings.features;
@@ -91,8 +107,10 @@ pub async fn change(
         features,
         suspended,
         email_verified,
+        name,
     };
     let settings = json!({
+        "name": before.profile.name,
         "limits": limits_view(before.limits, &before.tier),
         "features": before.settings.features,
         "suspended": before.settings.suspended,
@@ -100,14 +118,7 @@ pub async fn change(
     });
     let both = (Some(settings), Some(asked));
     let audit = audit_row(gateway, actor, "workspace.change", workspace.id(), reason.as_deref(), both);
-    let (changed, ticket) = {
-        let desk = gateway.core.desk();
-        workspace.ask(ChangeSettings { change, audit: audit.clone(), desk }).await??
-    };
-    gateway.core.journal.durable(ticket).await?;
-    gateway.core.note_audit(audit);
-    gateway.core.note_mails();
-    Ok(changed)
+    Ok(gateway.core.change_workspace(workspace, change, audit).await?)
 }
 
 /// The change as the admin API writes it, for the audit row.
@@ -127,6 +138,7 @@ fn as_asked(change: &Change) -> Value {
         let set = named.into_iter().filter_map(|(name, on)| Some((name.to_owned(), json!(on?))));
         asked.insert("features".to_owned(), Value::Object(set.collect()));
     }
+    asked.extend(change.name.as_ref().map(|name| ("name".to_owned(), json!(name))));
     for (name, value) in [("suspended", change.suspended), ("email_verified", change.email_verified)] {
         asked.extend(value.map(|value| (name.to_owned(), json!(value))));
     }

@@ -121,6 +121,7 @@ fn dashboard(routes: &mut ServiceConfig) {
     get(routes, "/playground/cost", app::playground_cost);
     post(routes, "/playground/{modality}", app::ask_playground);
     get(routes, "/settings", app::settings);
+    post(routes, "/settings/name", app::rename_workspace);
     post(routes, "/settings/low-balance", app::set_notice_line);
 }
 

@@ -132,6 +132,9 @@ pub struct WorkspaceChanged {
     /// The owner has confirmed the address.
     #[serde(default)]
     pub email_verified: Option<bool>,
+    /// What people call it.
+    #[serde(default)]
+    pub name: Option<String>,
 }
 
 impl WorkspaceChanged {
@@ -145,6 +148,7 @@ impl WorkspaceChanged {
             features: None,
             suspended: None,
             email_verified: None,
+            name: None,
         }
     }
 }

@@ -17,7 +17,9 @@ use parking_lot::{Mutex, RwLock};
 use crate::clock::Clock;
 use crate::directory::{Directory, Placement, RebuildAccount};
 use crate::domain::account::Account;
-use crate::domain::fact::{AuditRow, Fact, PricesPublished, ProviderAccountSwitched, WorkspaceCreated};
+use crate::domain::fact::{
+    AuditRow, Fact, PricesPublished, ProviderAccountSwitched, WorkspaceChanged, WorkspaceCreated,
+};
 use crate::domain::ids::WorkspaceId;
 use crate::domain::limits::LimitPolicy;
 use crate::domain::mail::MailFact;
@@ -30,7 +32,7 @@ use crate::ledger::{Ledger, LedgerError, Record};
 use crate::office::Office;
 use crate::price_books::PriceBooks;
 use crate::reports::Reports;
-use crate::workspace::{AskError, Desk, WorkspaceActor, WorkspaceHandle};
+use crate::workspace::{AskError, ChangeSettings, Desk, WorkspaceActor, WorkspaceHandle, WorkspaceView};
 pub use keys::RotateError;
 pub use payments::{PayFailed, Told};
 use replay::replay;
@@ -266,6 +268,24 @@ impl Core {
         self.journal.durable(ticket).await?;
         self.audit.lock().push(audit);
         Ok(self.start_actor(Account::opened(&created, self.policy.clone(), self.clock.now())))
+    }
+
+    /// Changes a workspace's settings or name; returns what it is then, once that is durable.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn change_workspace(
+        &self,
+        workspace: &WorkspaceHandle,
+        change: WorkspaceChanged,
+        audit: AuditRow,
+    ) -> Result<WorkspaceView, ChangeError> {
+        let message = ChangeSettings { change, audit: audit.clone(), desk: self.desk() };
+        let (view, ticket) = workspace.ask(message).await??;
+        self.journal.durable(ticket).await?;
+        self.note_audit(audit);
+        self.note_mails();
+        Ok(view)
     }
 
     /// Publishes a price-book version; returns once it is durable. The version's number is given here.

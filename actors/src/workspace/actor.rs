@@ -305,12 +305,14 @@ impl Handler<ChangeSettings> for WorkspaceActor {
         let ChangeSettings { change, audit, desk } = message;
         self.journal.accepts(Class::Bounded)?;
         let (before, now) = (self.before(), self.clock.now());
-        self.account.change(&change, now);
+        // Held until the change is queued, so that account and office have the same one of two names.
         let mut office = desk.office.lock();
+        self.account.change(&change, now);
         let told = self.letters(&desk, &office, before, Vec::new(), now.wall);
-        let facts = [Fact::WorkspaceChanged(change), Fact::Audited(audit)].into_iter().chain(told.iter().cloned());
-        let ticket = self.record_all(facts.map(Record::Fact).collect());
-        for fact in &told {
+        let mut facts = vec![Fact::WorkspaceChanged(change), Fact::Audited(audit)];
+        facts.extend(told);
+        let ticket = self.record_all(facts.iter().cloned().map(Record::Fact).collect());
+        for fact in &facts {
             office.apply(fact);
         }
         drop(office);

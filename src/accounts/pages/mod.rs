@@ -17,11 +17,11 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use lmhaven_actors::domain::fact::{AuditRow, Override, WorkspaceChanged};
+use lmhaven_actors::domain::fact::{AuditRow, WorkspaceChanged};
 use lmhaven_actors::domain::ids::PersonId;
 use lmhaven_actors::domain::people::{LinkRefusal, PasswordHash};
 use lmhaven_actors::system::{ChangeError, fresh};
-use lmhaven_actors::workspace::{ChangeSettings, Describe};
+use lmhaven_actors::workspace::Describe;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -210,15 +210,7 @@ async fn settle_verified(gateway: &Gateway, person: PersonId) {
             }
         }
         let at = core.clock.now().wall;
-        let change = WorkspaceChanged {
-            workspace: id,
-            at,
-            requests_per_minute: Override::Unchanged,
-            concurrent_streams: Override::Unchanged,
-            features: None,
-            suspended: None,
-            email_verified: Some(true),
-        };
+        let change = WorkspaceChanged { email_verified: Some(true), ..WorkspaceChanged::nothing(id, at) };
         let audit = AuditRow {
             at,
             actor: person.to_string(),
@@ -228,13 +220,8 @@ async fn settle_verified(gateway: &Gateway, person: PersonId) {
             before: Some(json!({ "email_verified": false })),
             after: Some(json!({ "email_verified": true })),
         };
-        match workspace.ask(ChangeSettings { change, audit: audit.clone(), desk: core.desk() }).await {
-            Ok(Ok((_, ticket))) => match core.journal.durable(ticket).await {
-                Ok(()) => core.note_audit(audit),
-                Err(error) => tracing::error!(%error, "a confirmed address may not be on the disk"),
-            },
-            Ok(Err(error)) => tracing::warn!(%error, "a confirmed address could not be noted in its workspace"),
-            Err(error) => tracing::warn!(%error, "a confirmed address could not be noted in its workspace"),
+        if let Err(error) = core.change_workspace(&workspace, change, audit).await {
+            tracing::warn!(%error, "a confirmed address could not be noted in its workspace");
         }
     }
 }

@@ -108,7 +108,7 @@ pub enum WorkspaceVerb {
         /// Which workspace
         workspace: WorkspaceId,
     },
-    /// Change limits, features or state
+    /// Change limits, features, state or name
     #[command(override_usage = "lmhaven workspace set <WORKSPACE> <CHANGE>...")]
     Set {
         /// Which workspace
@@ -144,6 +144,9 @@ pub struct WorkspaceChanges {
     /// The owner has confirmed the address
     #[arg(long, value_name = "true|false")]
     pub email_verified: Option<bool>,
+    /// What people call it
+    #[arg(long)]
+    pub name: Option<String>,
 }
 
 /// A limit of a workspace.

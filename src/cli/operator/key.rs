@@ -94,7 +94,7 @@ fn spend_limit(key: &Value) -> String {
     let reset = cell(key, "/spend_limit_reset");
     let period =
         if ["daily", "weekly", "monthly"].contains(&reset.as_str()) { format!(" {reset}") } else { String::new() };
-    cell(key, "/spend_limit_usd") + &period
+    cell(key, "/spend_limit_usd") + period.as_str()
 }
 
 fn state(key: &Value, now: Timestamp) -> String {

@@ -51,8 +51,16 @@ pub(super) async fn run(client: &Client, verb: &WorkspaceVerb) -> Result<Answer,
 
 /// Only what was given; null returns a limit to the tier.
 fn patch(changes: &WorkspaceChanges) -> Value {
-    let WorkspaceChanges { requests_per_minute, concurrent_streams, text, image, voice, suspended, email_verified } =
-        changes;
+    let WorkspaceChanges {
+        requests_per_minute,
+        concurrent_streams,
+        text,
+        image,
+        voice,
+        suspended,
+        email_verified,
+        name,
+    } = changes;
     let limit = |limit: Limit| match limit {
         Limit::Number(number) => json!(number),
         Limit::Tier => Value::Null,
@@ -72,6 +80,7 @@ fn patch(changes: &WorkspaceChanges) -> Value {
         ("features", (!features.is_empty()).then_some(Value::Object(features))),
         ("suspended", suspended.map(Value::Bool)),
         ("email_verified", email_verified.map(Value::Bool)),
+        ("name", name.as_ref().map(|name| json!(name))),
     ]))
 }
 

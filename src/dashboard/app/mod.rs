@@ -21,7 +21,7 @@ mod visit;
 
 pub use serve::{
     ask_playground, billing, billing_csv, create_key, keys, limits, models, overview, paid, paid_json, playground,
-    playground_cost, receipt, requests, requests_csv, revoke_key, rotate_key, rotate_key_page, set_notice_line,
-    settings, top_up, usage, usage_csv,
+    playground_cost, receipt, rename_workspace, requests, requests_csv, revoke_key, rotate_key, rotate_key_page,
+    set_notice_line, settings, top_up, usage, usage_csv,
 };
 pub use visit::{May, Trouble, Visit, shell_of};

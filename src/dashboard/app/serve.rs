@@ -109,6 +109,12 @@ pub async fn set_notice_line(worker: WorkerData, who: SignedIn, form: Bytes) -> 
     obey(worker, who, async |worker, visit| settings_page::set_notice_line(worker, visit, &fields).await).await
 }
 
+/// `POST /app/settings/name`.
+pub async fn rename_workspace(worker: WorkerData, who: SignedIn, form: Bytes) -> HttpResponse {
+    let fields = Fields::of_form(&form);
+    obey(worker, who, async |worker, visit| settings_page::rename(worker, visit, &fields).await).await
+}
+
 /// `POST /app/keys`.
 pub async fn create_key(worker: WorkerData, who: SignedIn, form: Bytes) -> HttpResponse {
     let fields = Fields::of_form(&form);

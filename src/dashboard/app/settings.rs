@@ -4,10 +4,11 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use askama::Template;
-use lmhaven_actors::domain::fact::Fact;
+use lmhaven_actors::domain::fact::{AuditRow, Fact, WorkspaceChanged};
 use lmhaven_actors::domain::mail::MailFact;
 use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::system::ChangeError;
+use serde_json::json;
 
 use super::{May, Trouble, Visit};
 use crate::dashboard::format;
@@ -29,19 +30,24 @@ struct Settings {
     notice_line: String,
     saved: bool,
     refused: bool,
+    name_refused: bool,
 }
+
+/// Characters of a workspace's name.
+const NAME_LEN_MAX: usize = 100;
 
 /// The highest line: above what anybody holds here by card.
 const LINE_MAX: NanoUsd = NanoUsd::from_nano(100_000 * 1_000_000_000);
 
 /// The page.
 pub(super) fn settings(worker: &Worker, visit: &Visit, fields: &Fields) -> HttpResponse {
-    show(worker, visit, StatusCode::OK, fields.get("saved").is_some())
+    let page = Settings { saved: fields.get("saved").is_some(), ..as_it_is(worker, visit) };
+    page::private(StatusCode::OK, &page)
 }
 
-fn show(worker: &Worker, visit: &Visit, status: StatusCode, saved: bool) -> HttpResponse {
+fn as_it_is(worker: &Worker, visit: &Visit) -> Settings {
     let line = worker.gateway.core.office(|office| office.notices.line(visit.workspace.id()));
-    let page = Settings {
+    Settings {
         shell: visit.shell(Tab::Settings),
         may: visit.may,
         id: visit.view.id.to_string(),
@@ -50,10 +56,42 @@ fn show(worker: &Worker, visit: &Visit, status: StatusCode, saved: bool) -> Http
         email_verified: visit.view.settings.email_verified,
         created: format::day(visit.view.profile.created_at),
         notice_line: line.map(|line| line.to_string()).unwrap_or_default(),
-        saved,
-        refused: status != StatusCode::OK,
+        saved: false,
+        refused: false,
+        name_refused: false,
+    }
+}
+
+/// Calls the workspace something else.
+///
+/// # Errors
+/// [`Trouble::Forbidden`] for whoever does not own it. What is no name is said on the page.
+pub(super) async fn rename(worker: &Worker, visit: Visit, fields: &Fields) -> Result<HttpResponse, Trouble> {
+    if !visit.may.settings {
+        return Err(Trouble::Forbidden);
+    }
+    let name = fields.get("name").unwrap_or_default().trim().to_owned();
+    if name.is_empty() || name.chars().count() > NAME_LEN_MAX || name.chars().any(char::is_control) {
+        let page = Settings { name, name_refused: true, ..as_it_is(worker, &visit) };
+        return Ok(page::private(StatusCode::UNPROCESSABLE_ENTITY, &page));
+    }
+    let core = &worker.gateway.core;
+    let (workspace, at) = (visit.workspace.id(), core.clock.now().wall);
+    let audit = AuditRow {
+        at,
+        actor: visit.shell.email.clone(),
+        action: "workspace.change".to_owned(),
+        target: workspace.to_string(),
+        reason: None,
+        before: Some(json!({ "name": visit.view.profile.name })),
+        after: Some(json!({ "name": name })),
     };
-    page::private(status, &page)
+    let change = WorkspaceChanged { name: Some(name), ..WorkspaceChanged::nothing(workspace, at) };
+    core.change_workspace(&visit.workspace, change, audit).await.map_err(|error| {
+        tracing::error!(%error, "a workspace could not be renamed");
+        Trouble::Unavailable
+    })?;
+    Ok(page::see_other("/app/settings?saved=1"))
 }
 
 /// Sets the balance below which the owner is told; an empty field is never.
@@ -69,7 +107,10 @@ pub(super) async fn set_notice_line(worker: &Worker, visit: Visit, fields: &Fiel
         "" => None,
         text => match text.parse::<NanoUsd>() {
             Ok(line) if !line.is_negative() && line <= LINE_MAX => Some(line),
-            _ => return Ok(show(worker, &visit, StatusCode::BAD_REQUEST, false)),
+            _ => {
+                let page = Settings { refused: true, ..as_it_is(worker, &visit) };
+                return Ok(page::private(StatusCode::BAD_REQUEST, &page));
+            }
         },
     };
     let workspace = visit.workspace.id();

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{WorkerData, answer, audit_row, invalid, list_of, page_size, parse, query, workspace};
 use crate::keys::view;
+use crate::operations::workspace::check_name;
 use crate::operations::{self, BY_TOKEN};
 use crate::routes::account::limits_view;
 use crate::times;
@@ -29,9 +30,7 @@ struct Create {
 pub(super) async fn create(worker: WorkerData, request: HttpRequest, body: Bytes) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let Create { name, owner_email, email_verified } = parse(&body)?;
-        if name.trim().is_empty() || name.len() > 200 {
-            return Err(invalid("name", "a name has 1 to 200 characters"));
-        }
+        check_name(&name)?;
         if !owner_email.contains('@') || owner_email.len() > 320 || owner_email.chars().any(char::is_whitespace) {
             return Err(invalid("owner_email", "expected an e-mail address"));
         }

@@ -118,6 +118,38 @@ async fn a_key_is_rotated_on_its_page_and_the_list_shows_both() {
 }
 
 #[actix_web::test]
+async fn an_owner_renames_the_workspace_everywhere_and_nobody_else_does() {
+    let haven = Haven::start().await;
+    let (workspace, other) = (haven.workspace("1.00").await, haven.workspace("0").await);
+    let stage = haven.stage(&workspace.id, Role::Owner).await;
+    let name = "Acme & <Söhne>";
+    let renamed = stage.submit("/app/settings/name", &[("name", " Acme & <Söhne> ")]).await;
+    assert_eq!((renamed.status, renamed.header("location")), (303, "/app/settings?saved=1"), "{}", renamed.text);
+    for path in ["/app", "/app/settings", "/app/members"] {
+        let page = stage.get(path).await.ok().text;
+        assert!(page.contains("Acme &#38; &#60;Söhne&#62;") && !page.contains("<Söhne>"), "{path}: {page}");
+    }
+    assert_eq!(haven.admin_get(&format!("/workspaces/{}", workspace.id)).await["name"], name);
+    assert_eq!(haven.admin_get(&format!("/workspaces/{}", other.id)).await["name"], "Tests");
+    let audit = haven.admin_get("/audit").await.to_string();
+    assert!(audit.contains(r#""after":{"name":"Acme & <Söhne>"}"#), "{audit}");
+    for name in ["", "   ", &"x".repeat(101)] {
+        assert_eq!(stage.submit("/app/settings/name", &[("name", name)]).await.status, 422, "{name}");
+    }
+    for role in [Role::Finance, Role::Developer, Role::Viewer] {
+        let member = haven.stage(&workspace.id, role).await;
+        assert_eq!(member.submit("/app/settings/name", &[("name", "Mine")]).await.status, 403, "{role:?}");
+        assert!(!member.get("/app/settings").await.ok().text.contains("/app/settings/name"), "{role:?}");
+    }
+    let patched = haven.change(&workspace.id, &json!({ "name": "Acme" })).await;
+    assert_eq!((&patched["name"], &patched["suspended"]), (&json!("Acme"), &json!(false)));
+    assert!(stage.get("/app").await.text.contains("Acme") && !stage.get("/app").await.text.contains("Söhne"));
+    let path = format!("/workspaces/{}", workspace.id);
+    assert_eq!(haven.admin("PATCH", &path, &json!({ "name": " " })).await.refusal(), (400, "invalid_request"));
+    haven.finish().await;
+}
+
+#[actix_web::test]
 async fn a_form_with_mistakes_comes_back_with_them() {
     let haven = Haven::start().await;
     let workspace = haven.workspace("0").await;

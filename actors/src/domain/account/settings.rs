@@ -43,12 +43,16 @@ impl Account {
             features,
             suspended,
             email_verified,
+            name,
         } = change;
         apply_override(&mut self.settings.requests_per_minute, *requests_per_minute);
         apply_override(&mut self.settings.concurrent_streams, *concurrent_streams);
         self.settings.features = features.unwrap_or(self.settings.features);
         self.settings.suspended = suspended.unwrap_or(self.settings.suspended);
         self.settings.email_verified = email_verified.unwrap_or(self.settings.email_verified);
+        if let Some(name) = name {
+            self.profile.name.clone_from(name);
+        }
         self.apply_limits(now);
     }
 }

@@ -100,15 +100,7 @@ pub(super) fn admission(request: u128, money: NanoUsd) -> Admission {
 }
 
 pub(super) fn change() -> WorkspaceChanged {
-    WorkspaceChanged {
-        workspace: WORKSPACE,
-        at: UnixMillis(0),
-        requests_per_minute: Override::Unchanged,
-        concurrent_streams: Override::Unchanged,
-        features: None,
-        suspended: None,
-        email_verified: None,
-    }
+    WorkspaceChanged::nothing(WORKSPACE, UnixMillis(0))
 }
 
 pub(super) fn charge(nano: i64) -> Charge {

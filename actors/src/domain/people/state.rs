@@ -128,6 +128,11 @@ impl People {
         }
     }
 
+    /// A workspace is called something else from here on.
+    pub fn rename_workspace(&mut self, workspace: WorkspaceId, name: &str) {
+        self.names.insert(workspace, name.to_owned());
+    }
+
     /// Something happened. What does not fit the state changes nothing: decisions make only facts that do.
     pub fn apply(&mut self, fact: &PeopleFact) {
         match fact {

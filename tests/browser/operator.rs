@@ -1,7 +1,9 @@
 //! The operators' pages as they look and as they are gone through: set up, credit, prices, the way out.
 
+use lmhaven_actors::domain::fact::Fact;
+use lmhaven_actors::domain::mail::{Mail, MailContent, MailFact, MailFailure};
 use lmhaven_actors::domain::payment::{PaymentEvent, Source};
-use lmhaven_actors::system::fresh;
+use lmhaven_actors::system::{ChangeError, fresh};
 use serde_json::json;
 
 use crate::browser::{Browser, LOOPBACK};
@@ -17,6 +19,31 @@ async fn write(browser: &Browser, css: &str, text: &str) {
 
 async fn press(browser: &Browser, form: &str) {
     browser.find(&format!("form[action$='{form}'] button")).await.click().await.unwrap();
+}
+
+/// One mail in each state.
+async fn queue_mails(haven: &Haven) {
+    let queued = haven.server.gateway.core.decide(|_, at| {
+        let mail = |n: u8, content: MailContent| {
+            let to = format!("somebody.with.a.long.name.{n}@a-long-domain.example");
+            Mail { id: fresh::mail_id(at), at, to, person: None, workspace: None, content }
+        };
+        let credit = MailContent::Credit { amount_usd: "2.50".parse().unwrap(), reason: Some("sorry".to_owned()) };
+        let (sent, given_up, failed) =
+            (mail(1, MailContent::PasswordChanged), mail(2, credit), mail(3, MailContent::ZeroBalance));
+        let retry_at = at.plus_millis(300_000);
+        let ids = (sent.id, given_up.id, failed.id);
+        let facts = [
+            MailFact::Queued(sent),
+            MailFact::Queued(given_up),
+            MailFact::Queued(failed),
+            MailFact::Sent { mail: ids.0, at },
+            MailFact::GivenUp { mail: ids.1, at, reason: MailFailure::Refused { code: 550 } },
+            MailFact::AttemptFailed { mail: ids.2, at, retry_at, reason: MailFailure::Unreachable },
+        ];
+        Ok::<_, ChangeError>(((), facts.into_iter().map(Fact::Mail).collect()))
+    });
+    queued.await.unwrap();
 }
 
 #[actix_web::test]
@@ -81,6 +108,7 @@ async fn an_operator_from_the_link_to_the_prices() {
         method: None,
     };
     gateway.core.tell_payment(&event).await.unwrap();
+    queue_mails(&haven).await;
     for (path, name) in [("/providers", "providers"), ("/mail", "mail"), ("/payments", "payments"), ("/audit", "audit")]
     {
         browser.goto(&at(path)).await;

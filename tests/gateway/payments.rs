@@ -14,7 +14,7 @@ use crate::harness::{Haven, Workspace, ask, nano, until, usd};
 
 const MODEL: &str = "claude-haiku-4-5";
 
-async fn start() -> (Haven, FakeStripe, Desk) {
+pub(crate) async fn start() -> (Haven, FakeStripe, Desk) {
     let fake = FakeStripe::start(([127, 0, 0, 1], 0).into(), "sk_test_fake", "whsec_fake").await.unwrap();
     let url = fake.url();
     let settings = [
@@ -29,7 +29,7 @@ async fn start() -> (Haven, FakeStripe, Desk) {
     (haven, fake, desk)
 }
 
-async fn end(haven: Haven, fake: FakeStripe) {
+pub(crate) async fn end(haven: Haven, fake: FakeStripe) {
     haven.finish().await;
     fake.stop().await;
 }
@@ -47,7 +47,7 @@ fn order(workspace: &Workspace, amount: &str, keep_method: bool) -> Order {
 }
 
 /// Opens a checkout; answers the session's id.
-async fn open(haven: &Haven, workspace: &Workspace, amount: &str, keep_method: bool) -> String {
+pub(crate) async fn open(haven: &Haven, workspace: &Workspace, amount: &str, keep_method: bool) -> String {
     let (_, url) = haven.server.gateway.payments.open_checkout(order(workspace, amount, keep_method)).await.unwrap();
     url.rsplit('/').next().unwrap().to_owned()
 }
@@ -56,7 +56,7 @@ async fn available(haven: &Haven, workspace: &Workspace) -> String {
     usd(haven.balance(workspace).await.available)
 }
 
-fn intent_of(desk: &Desk) -> String {
+pub(crate) fn intent_of(desk: &Desk) -> String {
     desk.state()["intents"].as_object().unwrap().keys().next().unwrap().clone()
 }
 

@@ -65,6 +65,8 @@ pub struct Core {
     audit: Mutex<Vec<AuditRow>>,
     switches: RwLock<HashMap<(String, usize), bool>>,
     prices_seeded_from: RwLock<Option<String>>,
+    /// Held while a version is published: two at once would get one number.
+    publishing: tokio::sync::Mutex<()>,
     /// Accounts that wait for a thread to run on.
     waiting: Mutex<Vec<Account>>,
 }
@@ -165,6 +167,7 @@ impl Core {
             audit: Mutex::new(replayed.audit),
             switches: RwLock::new(replayed.switches),
             prices_seeded_from: RwLock::new(prices_seeded_from),
+            publishing: tokio::sync::Mutex::default(),
             waiting: Mutex::new(accounts),
         }))
     }
@@ -297,6 +300,7 @@ impl Core {
         mut published: PricesPublished,
         audit: Option<AuditRow>,
     ) -> Result<Arc<PriceBook>, ChangeError> {
+        let _publishing = self.publishing.lock().await;
         published.version = self.prices.newest().map_or(1, |book| book.version.saturating_add(1));
         let facts = std::iter::once(Fact::PricesPublished(published.clone())).chain(audit.clone().map(Fact::Audited));
         self.write(facts.collect()).await?;

@@ -72,6 +72,23 @@ enum Form {
     RollBack { version: u32, base: u32 },
 }
 
+impl Form {
+    /// Where it is sent.
+    fn action(&self) -> String {
+        match self {
+            Self::Import { .. } => "/operator/prices/publish".to_owned(),
+            Self::RollBack { version, .. } => format!("/operator/prices/{version}/roll-back"),
+        }
+    }
+
+    /// The version that the difference is to: another one that came meanwhile is not what the operator agreed to.
+    const fn base(&self) -> u32 {
+        match self {
+            Self::Import { base, .. } | Self::RollBack { base, .. } => *base,
+        }
+    }
+}
+
 /// `GET /operator/prices`.
 pub async fn prices(worker: WorkerData, operator: Operator, request: HttpRequest) -> HttpResponse {
     let fields = Fields::of_query(&request);
@@ -97,14 +114,14 @@ fn overview(gateway: &Gateway, shell: Shell, status: StatusCode, sent: Sent, boo
 
 /// How long ago, or in how long, in whole days.
 fn age(at: UnixMillis, now: UnixMillis) -> String {
-    let days = now.0.saturating_sub(at.0).div_euclid(DAY);
-    match days {
-        i64::MIN..=-1 if at.0.saturating_sub(now.0) < DAY => "within a day".to_owned(),
-        i64::MIN..=-1 => format!("in {} days", -days - 1),
-        0 => "today".to_owned(),
-        1 => "1 day".to_owned(),
-        days => format!("{days} days"),
-    }
+    let passed = now.0.saturating_sub(at.0);
+    let days = match (passed.unsigned_abs() / DAY.unsigned_abs(), passed < 0) {
+        (0, false) => return "today".to_owned(),
+        (0, true) => return "within a day".to_owned(),
+        (1, _) => "1 day".to_owned(),
+        (days, _) => format!("{days} days"),
+    };
+    if passed < 0 { format!("in {days}") } else { days }
 }
 
 /// `POST /operator/prices/preview`.
@@ -294,6 +311,6 @@ mod tests {
     fn ages_are_whole_days() {
         let at = |days: i64, millis: i64| age(UnixMillis(0), UnixMillis(days * DAY + millis));
         assert_eq!([at(0, 5), at(1, 0), at(8, 1)], ["today", "1 day", "8 days"]);
-        assert_eq!([at(0, -5), at(-2, 0), at(-2, -1)], ["within a day", "in 1 days", "in 2 days"]);
+        assert_eq!([at(0, -5), at(-1, 0), at(-2, -1)], ["within a day", "in 1 day", "in 2 days"]);
     }
 }

@@ -64,7 +64,7 @@ fn show(gateway: &Gateway, shell: Shell, status: StatusCode, sent: Sent) -> Http
             enabled: account.state != AccountState::Disabled,
             in_flight: account.in_flight,
             until: until.map(format::second).unwrap_or_default(),
-            last_error: account.last_error.unwrap_or("–"),
+            last_error: account.last_error.unwrap_or_default(),
         }
     };
     let provider = |provider: &crate::config::Provider| ProviderRow {

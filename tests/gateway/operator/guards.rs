@@ -123,6 +123,25 @@ async fn the_public_port_has_none_of_it() {
 }
 
 #[actix_web::test]
+async fn where_both_ports_are_one_the_pages_are_there_under_the_public_address() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let one = port.to_string();
+    let haven = Haven::start_with(&[("SERVER__LISTEN", &one), ("SERVER__ADMIN_LISTEN", &one)]).await;
+    let gateway = &haven.server.gateway;
+    let link = gateway.accounts.begin_set_up(&gateway.core).await.unwrap().unwrap();
+    assert!(link.url.starts_with("https://lmhaven.test/operator/set-up?token="), "{}", link.url);
+    let token = link.url.split_once("token=").unwrap().1;
+    let desk = Desk::empty(&haven);
+    let fields = [("token", token), ("email", OPERATOR), ("password", PASSWORD)];
+    let made = desk.send(desk.bare_form("/set-up", &fields).header("origin", "https://lmhaven.test")).await;
+    assert_eq!(made.status, 303, "{}", made.text);
+    let cookie = made.header("set-cookie");
+    assert!(cookie.starts_with("__Secure-lmhaven-operator=") && cookie.ends_with("; Secure"), "{cookie}");
+    assert_eq!(desk.get("").await.status, 200);
+    haven.finish().await;
+}
+
+#[actix_web::test]
 async fn forms_of_other_sites_and_of_other_sessions_are_refused() {
     let (haven, _) = start().await;
     let workspace = haven.workspace("10.00").await;

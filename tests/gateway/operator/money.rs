@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Desk, MINUTE, OPERATOR, PASSWORD, audited, start};
 use crate::harness::{Haven, Workspace, ask};
+use crate::payments;
 
 async fn view(haven: &Haven, workspace: &Workspace) -> Value {
     haven.admin_get(&format!("/workspaces/{}", workspace.id)).await
@@ -85,6 +86,32 @@ async fn money_asks_for_a_password_that_was_given_lately() {
     }
     assert_eq!(desk.form(&path, &tries[1][0]).await.status, 429);
     haven.finish().await;
+}
+
+#[actix_web::test]
+async fn a_payment_goes_back_to_its_card_once() {
+    let (haven, fake, stripe) = payments::start().await;
+    let workspace = haven.workspace("0").await;
+    let session = payments::open(&haven, &workspace, "20.00", false).await;
+    stripe.pay(&session).await;
+    let intent = payments::intent_of(&stripe);
+    let desk = Desk::open(&haven).await;
+    let page = desk.page(&format!("/workspaces/{}", workspace.id)).await;
+    assert!(page.contains(&intent) && page.contains("at most 20.00"), "{page}");
+    let path = format!("/workspaces/{}/payments/{intent}/refund", workspace.id);
+    let refund = [("amount", "5.00"), ("reason", "asked for it"), ("key", "op-1")];
+    for _ in 0..2 {
+        assert_eq!(desk.form(&path, &refund).await.status, 303);
+    }
+    assert_eq!(view(&haven, &workspace).await["balance_usd"], "15.00");
+    let row = audited(&haven, "payment.refund").await;
+    assert_eq!((row["actor"].as_str(), &row["after"]["payment"]), (Some(OPERATOR), &json!(intent)));
+    let more = [("amount", "15.01"), ("reason", "r"), ("key", "op-2")];
+    let refused = desk.form(&path, &more).await;
+    assert!(refused.status == 409 && refused.text.contains("value=\"15.01\""), "{}", refused.text);
+    assert_eq!(desk.form(&path, &[("amount", "1.00"), ("reason", ""), ("key", "op-3")]).await.status, 422);
+    assert_eq!(view(&haven, &workspace).await["balance_usd"], "15.00");
+    payments::end(haven, fake).await;
 }
 
 #[actix_web::test]

@@ -30,6 +30,7 @@ mod keys;
 mod limits;
 mod mail;
 mod money;
+mod openapi;
 mod panic;
 mod payments;
 mod speech;

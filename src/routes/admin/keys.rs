@@ -13,23 +13,45 @@ use lmhaven_actors::system::{digest_text, fresh};
 use lmhaven_actors::workspace::{Describe, RevokeKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
+use super::shapes::{Key, NewKey};
 use super::{Answer, WorkerData, answer, audit_row, invalid, list_of, parse, workspace};
 use crate::error::{ApiError, Code};
 use crate::relay::Worker;
+use crate::routes::openapi::errors::{BadRequest, Missing, TooLarge, WithToken};
+use crate::routes::openapi::shapes::{List, Time, Usd};
 use crate::times;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CreateKey)]
 #[serde(deny_unknown_fields)]
-struct Create {
+pub(super) struct Create {
+    /// For people.
+    #[schema(min_length = 1, max_length = 200)]
     name: String,
+    /// Until when it works; in the future.
+    #[schema(value_type = Option<Time>)]
     expires_at: Option<String>,
+    /// The most it may spend; above zero.
+    #[schema(value_type = Option<Usd>)]
     spend_limit_usd: Option<NanoUsd>,
+    /// The models it may ask for; all where absent.
+    #[schema(value_type = Option<Vec<String>>)]
     models: Option<Vec<Arc<str>>>,
+    /// The networks it may be used from, such as `10.0.0.0/8`; all where absent.
+    #[schema(value_type = Option<Vec<String>>)]
     ip_allow: Option<Vec<Network>>,
 }
 
 /// `POST /admin/v1/workspaces/{id}/keys`.
+#[utoipa::path(
+    post, path = "/admin/v1/workspaces/{id}/keys", tag = "keys", operation_id = "create_key", summary = "Make a key",
+    params(("id" = String, Path, description = "`ws_…`")),
+    request_body = Create,
+    responses((status = 201, description = "The key with its secret, which is shown here only", body = NewKey), WithToken, BadRequest, TooLarge, Missing),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn create(
     worker: WorkerData,
     request: HttpRequest,
@@ -87,6 +109,12 @@ async fn create_inner(worker: &Worker, id: &str, body: &Bytes) -> Answer {
 }
 
 /// `GET /admin/v1/workspaces/{id}/keys`.
+#[utoipa::path(
+    get, path = "/admin/v1/workspaces/{id}/keys", tag = "keys", operation_id = "list_keys", summary = "List keys",
+    params(("id" = String, Path, description = "`ws_…`")),
+    responses((status = 200, description = "A page of them", body = List<Key>), WithToken, Missing),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn list(worker: WorkerData, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let described = workspace(&worker, &id)?.ask(Describe).await?;
@@ -96,6 +124,12 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest, id: web::Path
 }
 
 /// `DELETE /admin/v1/workspaces/{id}/keys/{key_id}`.
+#[utoipa::path(
+    delete, path = "/admin/v1/workspaces/{id}/keys/{key_id}", tag = "keys", operation_id = "revoke_key", summary = "Revoke a key",
+    params(("id" = String, Path, description = "`ws_…`"), ("key_id" = String, Path, description = "`key_…`")),
+    responses((status = 200, description = "The key, refused from now on", body = Key), WithToken, Missing),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn revoke(
     worker: WorkerData,
     request: HttpRequest,

@@ -4,14 +4,17 @@ mod audit;
 mod keys;
 mod ledger;
 mod money;
+pub(in crate::routes) mod openapi;
 mod payments;
 mod prices;
 mod providers;
+mod shapes;
 mod workspaces;
 
 use std::future::Future;
 use std::rc::Rc;
 
+use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::{self, Bytes, ServiceConfig};
@@ -56,6 +59,7 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
     post(routes, "/admin/v1/providers/{id}/accounts/{n}/enable", providers::enable);
     post(routes, "/admin/v1/providers/{id}/accounts/{n}/disable", providers::disable);
     get(routes, "/admin/v1/audit", audit::list);
+    get(routes, "/admin/v1/openapi.json", openapi::show);
 }
 
 /// 404 on the admin port, after 401: who has no token learns nothing of its routes.
@@ -65,6 +69,12 @@ pub(super) async fn not_found(worker: WorkerData, request: HttpRequest) -> HttpR
 
 /// What a handler answers: a status and JSON.
 type Answer = Result<(StatusCode, Value), ApiError>;
+
+/// Checks the token and answers this JSON.
+async fn answer_text(worker: &WorkerData, request: &HttpRequest, text: &'static str) -> HttpResponse {
+    let refused = answer(worker, request, |_| async { Ok((StatusCode::OK, Value::Null)) }).await;
+    if refused.status().is_success() { refused.set_body(BoxBody::new(text)) } else { refused }
+}
 
 /// Checks the token, runs the handler, writes what it answered.
 async fn answer<F: Future<Output = Answer>>(

@@ -9,19 +9,37 @@ use lmhaven_actors::ledger::json::EntryView;
 use lmhaven_actors::workspace::{Credit, CreditFailed};
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
+use super::shapes::LedgerEntry;
 use super::{WorkerData, answer, audit_row, invalid, parse, workspace};
 use crate::error::{ApiError, Code};
+use crate::routes::openapi::errors::{BadRequest, Conflict, Missing, TooLarge, WithToken};
+use crate::routes::openapi::shapes::Usd;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CreditBody)]
 #[serde(deny_unknown_fields)]
-struct Body {
+pub(super) struct Body {
+    /// Decimal; above zero for a credit, below for a refund.
+    #[schema(value_type = Usd)]
     amount_usd: NanoUsd,
+    /// For the audit.
+    #[schema(min_length = 1, max_length = 500)]
     reason: String,
+    /// The same key in the same workspace does it once.
+    #[schema(min_length = 1, max_length = 255)]
     idempotency_key: String,
 }
 
 /// `POST /admin/v1/workspaces/{id}/credits`: answers once the entry is durable; the same key twice answers the same entry.
+#[utoipa::path(
+    post, path = "/admin/v1/workspaces/{id}/credits", tag = "money", operation_id = "credit", summary = "Credit or refund",
+    params(("id" = String, Path, description = "`ws_…`")),
+    request_body = Body,
+    responses((status = 201, description = "The entry; the same key answers the same one", body = LedgerEntry), WithToken, BadRequest, TooLarge, Missing, Conflict),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn credit(
     worker: WorkerData,
     request: HttpRequest,

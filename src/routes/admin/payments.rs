@@ -8,13 +8,23 @@ use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::domain::payment::{RefundRefused, RefundStarted, RefundState};
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
+use super::shapes::{PaymentView, RefundView};
 use super::{WorkerData, answer, audit_row, invalid, list_of, parse, workspace};
 use crate::error::{ApiError, Code};
 use crate::payments::PaymentError;
+use crate::routes::openapi::errors::{BadRequest, Conflict, Missing, TooLarge, WithToken};
+use crate::routes::openapi::shapes::{List, Usd};
 use crate::times;
 
 /// `GET /admin/v1/workspaces/{id}/payments`: all payments, the oldest first, each with its refunds.
+#[utoipa::path(
+    get, path = "/admin/v1/workspaces/{id}/payments", tag = "money", operation_id = "list_payments", summary = "List payments by card",
+    params(("id" = String, Path, description = "`ws_…`")),
+    responses((status = 200, description = "A page of them", body = List<PaymentView>), WithToken, Missing),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn list(worker: WorkerData, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let id = workspace(&worker, &id)?.id();
@@ -46,15 +56,29 @@ const fn name(state: &RefundState) -> &'static str {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RefundBody)]
 #[serde(deny_unknown_fields)]
-struct Body {
+pub(super) struct Body {
+    /// Decimal; above zero.
+    #[schema(value_type = Usd)]
     amount_usd: NanoUsd,
+    /// For the audit.
+    #[schema(min_length = 1, max_length = 500)]
     reason: String,
+    /// The same key in the same workspace does it once.
+    #[schema(min_length = 1, max_length = 255)]
     idempotency_key: String,
 }
 
 /// `POST /admin/v1/workspaces/{id}/payments/{payment}/refunds`: the same key twice refunds once.
+#[utoipa::path(
+    post, path = "/admin/v1/workspaces/{id}/payments/{payment}/refunds", tag = "money", operation_id = "refund_payment", summary = "Refund a payment to its card",
+    params(("id" = String, Path, description = "`ws_…`"), ("payment" = String, Path, description = "The payment provider's id")),
+    request_body = Body,
+    responses((status = 201, description = "The refund; the same key answers the same one", body = RefundView), WithToken, BadRequest, TooLarge, Missing, Conflict),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn refund(
     worker: WorkerData,
     request: HttpRequest,

@@ -7,30 +7,50 @@ use lmhaven_actors::domain::fact::PricesPublished;
 use lmhaven_actors::domain::price::{ListPrice, PriceBook, PriceRow, Ratio};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
+use super::shapes::PriceVersion;
 use super::{Answer, WorkerData, answer, audit_row, invalid, list_of, parse};
 use crate::config::Modality;
 use crate::relay::Worker;
 use crate::routes::models;
+use crate::routes::openapi::errors::{BadRequest, TooLarge, WithToken};
+use crate::routes::openapi::shapes::{List, Time};
 use crate::times;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PublishPrices)]
 #[serde(deny_unknown_fields)]
-struct Body {
+pub(super) struct Body {
+    /// From when; now where absent or over.
+    #[schema(value_type = Option<Time>)]
     effective_at: Option<String>,
+    /// The rows that change.
     models: Vec<Row>,
+    /// For the audit.
     reason: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PublishPrice)]
 #[serde(deny_unknown_fields)]
-struct Row {
+pub(super) struct Row {
+    /// The model.
     id: String,
+    /// The list price is divided by this; as it was where absent.
+    #[schema(value_type = Option<f64>, minimum = 0.001, maximum = 4_000_000)]
     ratio: Option<Ratio>,
+    /// By bucket; as it was where absent.
+    #[schema(value_type = Option<Object>)]
     list_price: Option<Value>,
 }
 
 /// `GET /admin/v1/prices`.
+#[utoipa::path(
+    get, path = "/admin/v1/prices", tag = "prices", operation_id = "list_prices", summary = "List versions of the price book",
+    responses((status = 200, description = "A page of them", body = List<PriceVersion>), WithToken),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let core = &worker.gateway.core;
@@ -42,6 +62,12 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpRespon
 }
 
 /// `POST /admin/v1/prices`. Models left out keep their row; a roster model without a price refuses the version.
+#[utoipa::path(
+    post, path = "/admin/v1/prices", tag = "prices", operation_id = "publish_prices", summary = "Publish a version; models left out keep their row",
+    request_body = Body,
+    responses((status = 201, description = "The version", body = PriceVersion), WithToken, BadRequest, TooLarge),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn publish(worker: WorkerData, request: HttpRequest, body: Bytes) -> HttpResponse {
     answer(&worker, &request, |worker| async move { publish_inner(&worker, &body).await }).await
 }

@@ -12,21 +12,37 @@ use lmhaven_actors::system::fresh;
 use lmhaven_actors::workspace::{ChangeSettings, Describe, WorkspaceView};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
+use super::shapes::Workspace;
 use super::{Answer, WorkerData, answer, audit_row, invalid, keys, list_of, page_size, parse, query, workspace};
 use crate::routes::account::limits_view;
+use crate::routes::openapi::errors::{BadRequest, Missing, TooLarge, WithToken};
+use crate::routes::openapi::shapes::List;
 use crate::times;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CreateWorkspace)]
 #[serde(deny_unknown_fields)]
-struct Create {
+pub(super) struct Create {
+    /// What its members call it.
+    #[schema(min_length = 1, max_length = 200)]
     name: String,
+    /// Whose it is.
+    #[schema(max_length = 320)]
     owner_email: String,
+    /// The address is known to be theirs.
     #[serde(default)]
     email_verified: bool,
 }
 
 /// `POST /admin/v1/workspaces`.
+#[utoipa::path(
+    post, path = "/admin/v1/workspaces", tag = "workspaces", operation_id = "create_workspace", summary = "Open a workspace",
+    request_body = Create,
+    responses((status = 201, description = "The workspace", body = Workspace), WithToken, BadRequest, TooLarge),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn create(worker: WorkerData, request: HttpRequest, body: Bytes) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let Create { name, owner_email, email_verified } = parse(&body)?;
@@ -50,6 +66,12 @@ pub(super) async fn create(worker: WorkerData, request: HttpRequest, body: Bytes
 }
 
 /// `GET /admin/v1/workspaces`.
+#[utoipa::path(
+    get, path = "/admin/v1/workspaces", tag = "workspaces", operation_id = "list_workspaces", summary = "List workspaces",
+    params(("after" = Option<String>, Query, description = "The id that the last page ended with"), ("limit" = Option<u32>, Query, description = "1 to 1000", minimum = 1, maximum = 1000)),
+    responses((status = 200, description = "A page of them", body = List<Workspace>), WithToken, BadRequest),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     let request_ref = request.clone();
     answer(&worker, &request, |worker| async move {
@@ -72,6 +94,12 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpRespon
 }
 
 /// `GET /admin/v1/workspaces/{id}`.
+#[utoipa::path(
+    get, path = "/admin/v1/workspaces/{id}", tag = "workspaces", operation_id = "show_workspace", summary = "Show a workspace",
+    params(("id" = String, Path, description = "`ws_…`")),
+    responses((status = 200, description = "The workspace", body = Workspace), WithToken, Missing),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn show(worker: WorkerData, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         Ok((StatusCode::OK, view(&workspace(&worker, &id)?.ask(Describe).await?)))
@@ -79,22 +107,32 @@ pub(super) async fn show(worker: WorkerData, request: HttpRequest, id: web::Path
     .await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChangeWorkspace)]
 #[serde(deny_unknown_fields)]
-struct Change {
+pub(super) struct Change {
+    /// Instead of the tier's; null returns to the tier.
     #[serde(default, deserialize_with = "limit")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
     requests_per_minute: Override,
+    /// Instead of the tier's; null returns to the tier.
     #[serde(default, deserialize_with = "limit")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
     concurrent_streams: Override,
+    /// What it may ask for.
     features: Option<ChangeFeatures>,
+    /// Takes no requests.
     suspended: Option<bool>,
+    /// The owner's address is known to be theirs.
     email_verified: Option<bool>,
+    /// For the audit.
     reason: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChangeFeatures)]
 #[serde(deny_unknown_fields)]
-struct ChangeFeatures {
+pub(super) struct ChangeFeatures {
     text: Option<bool>,
     image: Option<bool>,
     voice: Option<bool>,
@@ -115,6 +153,13 @@ fn within_bounds(param: &str, limit: Override) -> Result<Override, crate::error:
 }
 
 /// `PATCH /admin/v1/workspaces/{id}`.
+#[utoipa::path(
+    patch, path = "/admin/v1/workspaces/{id}", tag = "workspaces", operation_id = "change_workspace", summary = "Change limits, features and standing",
+    params(("id" = String, Path, description = "`ws_…`")),
+    request_body = Change,
+    responses((status = 200, description = "The workspace as it is now", body = Workspace), WithToken, BadRequest, TooLarge, Missing),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn change(
     worker: WorkerData,
     request: HttpRequest,

@@ -70,6 +70,49 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every row.
+    pub const ALL: [Self; 39] = [
+        Self::InvalidJson,
+        Self::InvalidRequest,
+        Self::UnsupportedParameter,
+        Self::ContextLengthExceeded,
+        Self::ContentPolicyViolation,
+        Self::MissingApiKey,
+        Self::InvalidApiKey,
+        Self::RevokedApiKey,
+        Self::ExpiredApiKey,
+        Self::InsufficientBalance,
+        Self::KeySpendLimit,
+        Self::EmailNotVerified,
+        Self::FeatureNotEnabled,
+        Self::WorkspaceSuspended,
+        Self::KeyScope,
+        Self::InvalidLink,
+        Self::ModelNotFound,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::IdempotencyConflict,
+        Self::RefundTooLarge,
+        Self::PreconditionFailed,
+        Self::BodyTooLarge,
+        Self::UnsupportedMediaType,
+        Self::RangeNotSatisfiable,
+        Self::HeadersTooLarge,
+        Self::RequestTimeout,
+        Self::RateLimitExceeded,
+        Self::TooManyStreams,
+        Self::BalanceReserved,
+        Self::UpstreamRateLimited,
+        Self::UpstreamError,
+        Self::UpstreamBadGateway,
+        Self::UpstreamUnavailable,
+        Self::UpstreamTimeout,
+        Self::Overloaded,
+        Self::Draining,
+        Self::Internal,
+        Self::StoreUnavailable,
+    ];
+
     /// The status, the SDKs' error type and the code's text.
     const fn row(self) -> (u16, &'static str, &'static str) {
         match self {
@@ -118,6 +161,12 @@ impl Code {
     /// The code's text.
     pub const fn text(self) -> &'static str {
         self.row().2
+    }
+
+    /// Its status, and the other one that Anthropic SDKs listen for.
+    pub fn statuses(self) -> [u16; 2] {
+        let status = self.row().0;
+        [status, if self == Self::Overloaded { 529 } else { status }]
     }
 }
 
@@ -283,6 +332,14 @@ mod tests {
         assert_eq!(waits(100_000_001), ["1", "101", ""]);
         assert_eq!(waits(60_000_000_000), ["60", "60000", ""]);
         assert_eq!(waits(3_600_000_000_000), ["60", "60000", "false"]);
+    }
+
+    #[test]
+    fn every_row_stands_in_the_list_once() {
+        assert_eq!(Code::ALL.len(), Code::StoreUnavailable as usize + 1);
+        for (place, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(code as usize, place, "{code:?}");
+        }
     }
 
     #[test]

@@ -47,3 +47,6 @@ cargo nextest run --workspace --locked --no-fail-fast
 step "SDK tests"
 cargo build --locked --bin lmhaven
 LMHAVEN_BINARY="${CARGO_TARGET_DIR:-target}/debug/lmhaven" python3 tests/sdk/launch.py
+
+step "OpenAPI descriptions"
+LMHAVEN_BINARY="${CARGO_TARGET_DIR:-target}/debug/lmhaven" python3 tests/openapi/run.py

@@ -16,6 +16,8 @@ use lmhaven_actors::workspace::{KeyUse, UseKey, Used};
 use serde_json::{Value, json};
 
 use super::WorkerData;
+use super::openapi::errors::{BadRequest, WithKey};
+use super::openapi::shapes::{Balance, List, UsageRow};
 use crate::error::{ApiError, Code};
 use crate::extract::caller;
 use crate::relay::Worker;
@@ -79,6 +81,11 @@ pub(super) async fn answer_key(
 }
 
 /// `GET /v1/balance`.
+#[utoipa::path(
+    get, path = "/v1/balance", tag = "account", operation_id = "balance", summary = "The balance and the limits",
+    responses((status = 200, description = "The key's own workspace", body = Balance), WithKey),
+    security(("bearer" = []), ("x_api_key" = [])),
+)]
 pub(super) async fn balance(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     answer_to(worker.get_ref(), &request, |_, caller| {
         Ok(json!({
@@ -102,6 +109,16 @@ pub fn limits_view(limits: Limits, tier: &str) -> Value {
 }
 
 /// `GET /v1/usage?from&to&group_by=day,model,key`: what was charged, from the first to the last day inclusive.
+#[utoipa::path(
+    get, path = "/v1/usage", tag = "account", operation_id = "usage", summary = "What was charged",
+    params(
+        ("from" = Option<String>, Query, description = "The first day, such as 2026-11-23; 30 days ago where absent"),
+        ("to" = Option<String>, Query, description = "The last day, inclusive; today where absent"),
+        ("group_by" = Option<String>, Query, description = "A list of `day`, `model` and `key`; `day,model` where absent"),
+    ),
+    responses((status = 200, description = "One row per group", body = List<UsageRow>), WithKey, BadRequest),
+    security(("bearer" = []), ("x_api_key" = [])),
+)]
 pub(super) async fn usage(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     let query = request.query_string().to_owned();
     answer_to(worker.get_ref(), &request, |worker, caller| {

@@ -23,6 +23,9 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::WorkerData;
+use super::openapi::bodies::CountBody as CountShape;
+use super::openapi::errors::{Asking, Charging, Overload, WithKey};
+use super::openapi::shapes::Count;
 use crate::config::{Modality, Model};
 use crate::error::ApiError;
 use crate::extract::{body, caller};
@@ -38,6 +41,13 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// Counts the prompt's tokens.
+#[utoipa::path(
+    post, path = "/v1/messages/count_tokens", tag = "generation", operation_id = "count_tokens",
+    summary = "Count a prompt's tokens, free of charge",
+    request_body = CountShape,
+    responses((status = 200, description = "How many", body = Count), WithKey, Asking, Charging, Overload),
+    security(("bearer" = []), ("x_api_key" = [])),
+)]
 pub(super) async fn count_tokens(worker: WorkerData, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let worker = worker.get_ref();
     let id = fresh::request_id(worker.gateway.core.clock.now().wall);

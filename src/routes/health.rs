@@ -9,15 +9,27 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use subtle::ConstantTimeEq;
 
 use super::WorkerData;
+use super::openapi::errors::{BadToken, NotReady};
+use super::openapi::shapes::Health;
 use crate::error::{ApiError, Code};
 use crate::telemetry;
 
 /// The process answers.
+#[utoipa::path(
+    get, path = "/healthz", tag = "service", operation_id = "alive", summary = "The process answers",
+    responses((status = 200, description = "It does", body = Health)),
+    security(()),
+)]
 pub(super) async fn alive() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(r#"{"status":"ok"}"#)
 }
 
 /// The store answers, prices are known, and the process is not draining.
+#[utoipa::path(
+    get, path = "/readyz", tag = "service", operation_id = "ready", summary = "The gateway takes requests",
+    responses((status = 200, description = "It does", body = Health), NotReady),
+    security(()),
+)]
 pub(super) async fn ready(worker: WorkerData) -> HttpResponse {
     let gateway = &worker.gateway;
     let now = gateway.core.clock.now().wall;
@@ -37,6 +49,11 @@ pub(super) async fn ready(worker: WorkerData) -> HttpResponse {
 }
 
 /// Prometheus text.
+#[utoipa::path(
+    get, path = "/metrics", tag = "service", operation_id = "metrics", summary = "What the process counts",
+    responses((status = 200, description = "Prometheus text", body = String, content_type = "text/plain"), BadToken),
+    security((), ("metrics_token" = [])),
+)]
 pub(super) async fn metrics(
     worker: WorkerData,
     handle: web::Data<PrometheusHandle>,

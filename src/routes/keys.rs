@@ -18,6 +18,9 @@ use serde_json::{Value, json};
 use super::WorkerData;
 use super::account::answer_key;
 use super::admin::parse;
+use super::admin::shapes::{Key, NewKey, NewKeyBody, OwnKey, RotateKeyBody};
+use super::openapi::errors::{BadRequest, Conflict, Missing, NotJson, Slow, TooLarge, WithKey};
+use super::openapi::shapes::List;
 use crate::error::{ApiError, Code};
 use crate::extract::body;
 use crate::keys::{CreateBody, RotateBody, bounds, rotation, view};
@@ -25,6 +28,11 @@ use crate::relay::Gateway;
 use crate::relay::chat::Failed;
 
 /// `GET /v1/keys/self`: the key that asks, of whatever kind.
+#[utoipa::path(
+    get, path = "/v1/keys/self", tag = "keys", operation_id = "own_key", summary = "The key that asks",
+    responses((status = 200, description = "The key", body = OwnKey), WithKey),
+    security(("bearer" = []), ("x_api_key" = [])),
+)]
 pub(super) async fn show_self(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     answer_key(worker.get_ref(), &request, async |worker, key| {
         let standing = admitted(&worker.gateway, key, KeyUse::Read).await?;
@@ -38,6 +46,11 @@ pub(super) async fn show_self(worker: WorkerData, request: HttpRequest) -> HttpR
 }
 
 /// `GET /v1/keys`.
+#[utoipa::path(
+    get, path = "/v1/keys", tag = "keys", operation_id = "list_keys", summary = "List keys, with a management key",
+    responses((status = 200, description = "All keys of the workspace", body = List<Key>), WithKey),
+    security(("bearer" = []), ("x_api_key" = [])),
+)]
 pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     answer_key(worker.get_ref(), &request, async |worker, key| {
         let standing = admitted(&worker.gateway, key, KeyUse::Manage).await?;
@@ -49,6 +62,12 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpRespon
 }
 
 /// `POST /v1/keys`.
+#[utoipa::path(
+    post, path = "/v1/keys", tag = "keys", operation_id = "create_key", summary = "Make a key, with a management key",
+    request_body = NewKeyBody,
+    responses((status = 201, description = "The key with its secret, which is shown here only", body = NewKey), WithKey, BadRequest, Slow, Missing, Conflict, TooLarge, NotJson),
+    security(("bearer" = []), ("x_api_key" = [])),
+)]
 pub(super) async fn create(worker: WorkerData, request: HttpRequest, payload: Payload) -> HttpResponse {
     answer_key(worker.get_ref(), &request, async |worker, key| {
         let core = &worker.gateway.core;
@@ -68,6 +87,13 @@ pub(super) async fn create(worker: WorkerData, request: HttpRequest, payload: Pa
 }
 
 /// `POST /v1/keys/{id}/rotate`.
+#[utoipa::path(
+    post, path = "/v1/keys/{id}/rotate", tag = "keys", operation_id = "rotate_key", summary = "Put a new secret in a key's place, with a management key",
+    params(("id" = String, Path, description = "`key_…`")),
+    request_body = RotateKeyBody,
+    responses((status = 201, description = "The new key with its secret, which is shown here only", body = NewKey), WithKey, BadRequest, Slow, Missing, Conflict, TooLarge, NotJson),
+    security(("bearer" = []), ("x_api_key" = [])),
+)]
 pub(super) async fn rotate(
     worker: WorkerData,
     request: HttpRequest,
@@ -95,6 +121,12 @@ pub(super) async fn rotate(
 
 /// `DELETE /v1/keys/{id}`. It takes no request and asks neither for a verified address nor for a workspace that is served: whoever
 /// revokes a key protects what is left.
+#[utoipa::path(
+    delete, path = "/v1/keys/{id}", tag = "keys", operation_id = "revoke_key", summary = "Revoke a key, with a management key",
+    params(("id" = String, Path, description = "`key_…`")),
+    responses((status = 200, description = "The key, refused from now on", body = Key), WithKey, Missing),
+    security(("bearer" = []), ("x_api_key" = [])),
+)]
 pub(super) async fn revoke(worker: WorkerData, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     answer_key(worker.get_ref(), &request, async |worker, key| {
         let core = &worker.gateway.core;

@@ -5,9 +5,11 @@ pub mod admin;
 mod count;
 pub mod fallback;
 mod files;
+mod generate;
 mod health;
 mod keys;
 mod models;
+mod openapi;
 mod webhooks;
 
 use std::rc::Rc;
@@ -15,13 +17,11 @@ use std::rc::Rc;
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
-use lmhaven_actors::chat::Dialect;
 
 use crate::accounts::csrf;
 use crate::accounts::pages::{account as account_pages, members, reset, sign_in, sign_up, verify};
 use crate::dashboard::{app, assets, operator, public};
-use crate::relay::{Worker, chat, image, speech};
+use crate::relay::Worker;
 
 pub use account::limits_view;
 pub use models::list_price;
@@ -32,15 +32,15 @@ pub type WorkerData = web::Data<Rc<Worker>>;
 /// The public port.
 pub fn public(routes: &mut ServiceConfig) {
     // What SDKs call. The doubled path is permanent: Anthropic SDKs call it when their base URL ends in /v1.
-    post(routes, "/v1/chat/completions", chat_completions);
+    post(routes, "/v1/chat/completions", generate::chat_completions);
     for prefix in ["/v1", "/v1/v1"] {
-        post(routes, &format!("{prefix}/messages"), messages);
+        post(routes, &format!("{prefix}/messages"), generate::messages);
         post(routes, &format!("{prefix}/messages/count_tokens"), count::count_tokens);
         get(routes, &format!("{prefix}/models"), models::list);
         get(routes, &format!("{prefix}/models/{{id:.*}}"), models::show);
     }
-    post(routes, "/v1/images/generations", images);
-    post(routes, "/v1/audio/speech", speech);
+    post(routes, "/v1/images/generations", generate::images);
+    post(routes, "/v1/audio/speech", generate::speech);
     // What customers ask about themselves.
     get(routes, "/v1/balance", account::balance);
     get(routes, "/v1/usage", account::usage);
@@ -66,7 +66,10 @@ pub fn public(routes: &mut ServiceConfig) {
     get(routes, "/models", public::models);
     get(routes, "/status", public::status);
     get(routes, "/docs", public::docs);
+    get(routes, "/docs/api", public::api);
+    get(routes, public::API_FILES, public::api_file);
     get(routes, "/llms.txt", public::llms);
+    get(routes, "/openapi.json", openapi::customer);
     get(routes, assets::PATTERN, assets::serve);
     // What whoever signs in opens. Every form passes one guard.
     let guarded = web::scope("/app").wrap(from_fn(csrf::guard));
@@ -172,22 +175,6 @@ pub fn admin_on_public(routes: &mut ServiceConfig) {
     admin::configure(routes);
     operators(routes);
     get(routes, "/metrics", health::metrics);
-}
-
-async fn chat_completions(worker: WorkerData, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    chat::serve(Dialect::Openai, worker.get_ref().clone(), request, payload).await
-}
-
-async fn messages(worker: WorkerData, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    chat::serve(Dialect::Anthropic, worker.get_ref().clone(), request, payload).await
-}
-
-async fn images(worker: WorkerData, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    image::serve(worker.get_ref().clone(), request, payload).await
-}
-
-async fn speech(worker: WorkerData, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    speech::serve(worker.get_ref().clone(), request, payload).await
 }
 
 fn post<F, Args>(routes: &mut ServiceConfig, path: &str, handler: F)

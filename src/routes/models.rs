@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::WorkerData;
 use super::account::answer;
+use super::openapi::errors::{Missing, WithKey};
+use super::openapi::shapes::{Model as ModelShape, ModelList};
 use crate::config::Model;
 use crate::error::{ApiError, Code};
 use crate::relay::Worker;
@@ -17,6 +19,11 @@ const CREATED: i64 = 1_795_392_000;
 const CREATED_AT: &str = "2026-11-23T00:00:00Z";
 
 /// Every model.
+#[utoipa::path(
+    get, path = "/v1/models", tag = "models", operation_id = "list_models", summary = "Every model",
+    responses((status = 200, description = "For both SDK families", body = ModelList), WithKey),
+    security(("bearer" = []), ("x_api_key" = [])),
+)]
 pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     answer(worker.get_ref(), &request, |worker| {
         let book = in_force(worker);
@@ -35,6 +42,12 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpRespon
 }
 
 /// One model.
+#[utoipa::path(
+    get, path = "/v1/models/{id}", tag = "models", operation_id = "show_model", summary = "One model",
+    params(("id" = String, Path, description = "The model's id")),
+    responses((status = 200, description = "The model", body = ModelShape), WithKey, Missing),
+    security(("bearer" = []), ("x_api_key" = [])),
+)]
 pub(super) async fn show(worker: WorkerData, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     let id = id.into_inner();
     answer(worker.get_ref(), &request, move |worker| {

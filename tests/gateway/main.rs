@@ -30,6 +30,7 @@ mod keys;
 mod limits;
 mod mail;
 mod money;
+mod openapi;
 mod operator;
 mod panic;
 mod payments;

@@ -20,6 +20,9 @@ PYTHON = {
     "python-previous": [PYTEST, STRIPE, "openai==2.54.0", "anthropic==1.17.0"],
     "python-oldest": [PYTEST, STRIPE, "openai==1.109.1", "anthropic==0.125.0"],
 }
+# What holds the gateway against its OpenAPI descriptions (`tests/openapi`).
+SCHEMATHESIS = "schemathesis"
+TOOLS = {SCHEMATHESIS: ["schemathesis==4.32.5", "openapi-spec-validator==0.9.0"]}
 NODE = {
     "node-current": ["openai@6.49.0", "@anthropic-ai/sdk@1.12.0"],
     "node-previous": ["openai@5.23.2", "@anthropic-ai/sdk@0.137.0"],
@@ -46,7 +49,7 @@ def make_node(home: pathlib.Path, packages: list[str]) -> None:
 
 
 def main() -> None:
-    for table, make in ((PYTHON, make_python), (NODE, make_node)):
+    for table, make in ((PYTHON, make_python), (TOOLS, make_python), (NODE, make_node)):
         for name, packages in table.items():
             home = HOME / name
             stamp = home / "packages.stamp"

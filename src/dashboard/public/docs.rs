@@ -64,7 +64,8 @@ pub async fn llms(worker: WorkerData) -> HttpResponse {
         text,
         "\n## Errors\n\nEvery error is `{{\"type\":\"error\",\"error\":{{\"type\",\"code\",\"message\",\"param\"}},\"request_id\"}}`. \
          402 means that money is missing, 429 that a limit was reached (wait for Retry-After), 403 that a feature, model or \
-         address is not allowed.\n\n## More\n\n- [Documentation]({base}/docs)\n- [Models and prices]({base}/models)\n\
+         address is not allowed.\n\n## More\n\n- [Documentation]({base}/docs)\n- [OpenAPI description]({base}/openapi.json)\n\
+         - [Models and prices]({base}/models)\n\
          - [Status]({base}/status)\n"
     );
     let mut response = HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(text);

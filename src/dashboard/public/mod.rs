@@ -1,5 +1,6 @@
 //! Pages for anybody: the front page, models and prices, status, documentation. None of them knows who asks.
 
+mod api;
 mod docs;
 mod front;
 mod missing;
@@ -15,6 +16,7 @@ use super::prices::{self, PriceView};
 use crate::config::Model;
 use crate::relay::Worker;
 
+pub use api::{PATTERN as API_FILES, api, file as api_file};
 pub use docs::{docs, llms};
 pub use front::front;
 pub use missing::missing;

@@ -3,10 +3,19 @@
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
+use super::shapes::AuditLine;
 use super::{WorkerData, answer, invalid, list_of, page_size, query};
+use crate::routes::openapi::errors::{BadRequest, WithToken};
+use crate::routes::openapi::shapes::List;
 use crate::times;
 
 /// `GET /admin/v1/audit?after&limit`; `after` is the number of rows to pass over.
+#[utoipa::path(
+    get, path = "/admin/v1/audit", tag = "workspaces", operation_id = "list_audit", summary = "Who did what, when",
+    params(("after" = Option<u64>, Query, description = "Rows to pass over"), ("limit" = Option<u32>, Query, description = "1 to 1000", minimum = 1, maximum = 1000)),
+    responses((status = 200, description = "A page of them", body = List<AuditLine>), WithToken, BadRequest),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     let request_ref = request.clone();
     answer(&worker, &request, |worker| async move {

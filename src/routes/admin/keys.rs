@@ -9,12 +9,22 @@ use lmhaven_actors::domain::ids::KeyId;
 use lmhaven_actors::workspace::{Describe, RevokeKey, WorkspaceHandle};
 use serde_json::json;
 
+use super::shapes::{Key, NewKey, NewKeyBody, RotateKeyBody};
 use super::{Answer, WorkerData, answer, audit_row, list_of, parse, workspace};
 use crate::error::{ApiError, Code};
 use crate::keys::{CreateBody, RotateBody, rotation, view};
 use crate::relay::Worker;
+use crate::routes::openapi::errors::{BadRequest, Conflict, Missing, TooLarge, WithToken};
+use crate::routes::openapi::shapes::List;
 
 /// `POST /admin/v1/workspaces/{id}/keys`.
+#[utoipa::path(
+    post, path = "/admin/v1/workspaces/{id}/keys", tag = "keys", operation_id = "create_key", summary = "Make a key",
+    params(("id" = String, Path, description = "`ws_…`")),
+    request_body = NewKeyBody,
+    responses((status = 201, description = "The key with its secret, which is shown here only", body = NewKey), WithToken, BadRequest, TooLarge, Missing),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn create(
     worker: WorkerData,
     request: HttpRequest,
@@ -37,6 +47,12 @@ async fn create_inner(worker: &Worker, id: &str, body: &Bytes) -> Answer {
 }
 
 /// `GET /admin/v1/workspaces/{id}/keys`.
+#[utoipa::path(
+    get, path = "/admin/v1/workspaces/{id}/keys", tag = "keys", operation_id = "list_keys", summary = "List keys",
+    params(("id" = String, Path, description = "`ws_…`")),
+    responses((status = 200, description = "A page of them", body = List<Key>), WithToken, Missing),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn list(worker: WorkerData, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let described = workspace(&worker, &id)?.ask(Describe).await?;
@@ -46,6 +62,13 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest, id: web::Path
 }
 
 /// `POST /admin/v1/workspaces/{id}/keys/{key_id}/rotate`.
+#[utoipa::path(
+    post, path = "/admin/v1/workspaces/{id}/keys/{key_id}/rotate", tag = "keys", operation_id = "rotate_key", summary = "Put a new secret in a key's place",
+    params(("id" = String, Path, description = "`ws_…`"), ("key_id" = String, Path, description = "`key_…`")),
+    request_body = RotateKeyBody,
+    responses((status = 201, description = "The new key with its secret, which is shown here only", body = NewKey), WithToken, BadRequest, TooLarge, Missing, Conflict),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn rotate(
     worker: WorkerData,
     request: HttpRequest,
@@ -71,6 +94,12 @@ pub(super) async fn rotate(
 }
 
 /// `DELETE /admin/v1/workspaces/{id}/keys/{key_id}`.
+#[utoipa::path(
+    delete, path = "/admin/v1/workspaces/{id}/keys/{key_id}", tag = "keys", operation_id = "revoke_key", summary = "Revoke a key",
+    params(("id" = String, Path, description = "`ws_…`"), ("key_id" = String, Path, description = "`key_…`")),
+    responses((status = 200, description = "The key, refused from now on", body = Key), WithToken, Missing),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn revoke(
     worker: WorkerData,
     request: HttpRequest,

@@ -5,10 +5,19 @@ use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::ledger::json::EntryView;
 use serde_json::json;
 
+use super::shapes::LedgerEntry;
 use super::{WorkerData, answer, invalid, list_of, page_size, query, workspace};
 use crate::error::{ApiError, Code};
+use crate::routes::openapi::errors::{BadRequest, Missing, WithToken};
+use crate::routes::openapi::shapes::List;
 
 /// `GET /admin/v1/workspaces/{id}/ledger?after&limit`; `after` is a `seq`.
+#[utoipa::path(
+    get, path = "/admin/v1/workspaces/{id}/ledger", tag = "money", operation_id = "list_ledger", summary = "List ledger entries in order",
+    params(("id" = String, Path, description = "`ws_…`"), ("after" = Option<u64>, Query, description = "A `seq`"), ("limit" = Option<u32>, Query, description = "1 to 1000", minimum = 1, maximum = 1000)),
+    responses((status = 200, description = "A page of them", body = List<LedgerEntry>), WithToken, BadRequest, Missing),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn list(worker: WorkerData, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     let request_ref = request.clone();
     answer(&worker, &request, |worker| async move {

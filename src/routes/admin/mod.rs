@@ -4,15 +4,18 @@ mod audit;
 mod keys;
 mod ledger;
 mod money;
+pub(in crate::routes) mod openapi;
 mod operators;
 mod payments;
 mod prices;
 mod providers;
+pub(in crate::routes) mod shapes;
 mod workspaces;
 
 use std::future::Future;
 use std::rc::Rc;
 
+use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::{self, Bytes, ServiceConfig};
@@ -62,6 +65,7 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
         .route(web::post().to(operators::invite));
     routes.service(operators.default_service(fallback::not_allowed("GET, POST")));
     get(routes, "/admin/v1/audit", audit::list);
+    get(routes, "/admin/v1/openapi.json", openapi::show);
 }
 
 /// 404 on the admin port, after 401: who has no token learns nothing of its routes.
@@ -71,6 +75,12 @@ pub(super) async fn not_found(worker: WorkerData, request: HttpRequest) -> HttpR
 
 /// What a handler answers: a status and JSON.
 type Answer = Result<(StatusCode, Value), ApiError>;
+
+/// Checks the token and answers this JSON.
+async fn answer_text(worker: &WorkerData, request: &HttpRequest, text: &'static str) -> HttpResponse {
+    let refused = answer(worker, request, |_| async { Ok((StatusCode::OK, Value::Null)) }).await;
+    if refused.status().is_success() { refused.set_body(BoxBody::new(text)) } else { refused }
+}
 
 /// Checks the token, runs the handler, writes what it answered.
 async fn answer<F: Future<Output = Answer>>(

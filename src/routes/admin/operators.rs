@@ -7,9 +7,12 @@ use lmhaven_actors::domain::people::Email;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::shapes::{Operator, OperatorBody, OperatorLinkView};
 use super::{WorkerData, answer, audit_row, list_of, parse};
 use crate::accounts::operators::OperatorLink;
 use crate::operations::invalid;
+use crate::routes::openapi::errors::{BadRequest, TooLarge, WithToken};
+use crate::routes::openapi::shapes::List;
 use crate::times;
 
 #[derive(Deserialize)]
@@ -19,6 +22,11 @@ struct Body {
 }
 
 /// `GET /admin/v1/operators`.
+#[utoipa::path(
+    get, path = "/admin/v1/operators", tag = "service", operation_id = "list_operators", summary = "List operators",
+    responses((status = 200, description = "All of them", body = List<Operator>), WithToken),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let data = worker.gateway.core.office(|office| {
@@ -31,6 +39,12 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpRespon
 }
 
 /// `POST /admin/v1/operators`: a link with which whoever has the address chooses a password. It works once, for 30 minutes.
+#[utoipa::path(
+    post, path = "/admin/v1/operators", tag = "service", operation_id = "invite_operator", summary = "Make a link for an operator",
+    request_body = OperatorBody,
+    responses((status = 201, description = "A link that works once, for 30 minutes", body = OperatorLinkView), WithToken, BadRequest, TooLarge),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn invite(worker: WorkerData, request: HttpRequest, body: Bytes) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let Body { email } = parse(&body)?;

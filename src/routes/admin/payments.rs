@@ -5,12 +5,21 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
+use super::shapes::{PaymentView, RefundBody, RefundView};
 use super::{WorkerData, answer, list_of, parse, workspace};
 use crate::operations::refund::{NewRefund, state_name};
 use crate::operations::{BY_TOKEN, refund};
+use crate::routes::openapi::errors::{BadRequest, Conflict, Missing, TooLarge, WithToken};
+use crate::routes::openapi::shapes::List;
 use crate::times;
 
 /// `GET /admin/v1/workspaces/{id}/payments`: all payments, the oldest first, each with its refunds.
+#[utoipa::path(
+    get, path = "/admin/v1/workspaces/{id}/payments", tag = "money", operation_id = "list_payments", summary = "List payments by card",
+    params(("id" = String, Path, description = "`ws_…`")),
+    responses((status = 200, description = "A page of them", body = List<PaymentView>), WithToken, Missing),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn list(worker: WorkerData, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let id = workspace(&worker, &id)?.id();
@@ -35,6 +44,13 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest, id: web::Path
 }
 
 /// `POST /admin/v1/workspaces/{id}/payments/{payment}/refunds`: the same key twice refunds once.
+#[utoipa::path(
+    post, path = "/admin/v1/workspaces/{id}/payments/{payment}/refunds", tag = "money", operation_id = "refund_payment", summary = "Refund a payment to its card",
+    params(("id" = String, Path, description = "`ws_…`"), ("payment" = String, Path, description = "The payment provider's id")),
+    request_body = RefundBody,
+    responses((status = 201, description = "The refund; the same key answers the same one", body = RefundView), WithToken, BadRequest, TooLarge, Missing, Conflict),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn refund(
     worker: WorkerData,
     request: HttpRequest,

@@ -5,12 +5,20 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
+use super::shapes::{PriceVersion, PublishPrices};
 use super::{Answer, WorkerData, answer, list_of, parse};
 use crate::operations::BY_TOKEN;
 use crate::operations::prices::{self, NewPrices};
 use crate::relay::Worker;
+use crate::routes::openapi::errors::{BadRequest, TooLarge, WithToken};
+use crate::routes::openapi::shapes::List;
 
 /// `GET /admin/v1/prices`.
+#[utoipa::path(
+    get, path = "/admin/v1/prices", tag = "prices", operation_id = "list_prices", summary = "List versions of the price book",
+    responses((status = 200, description = "A page of them", body = List<PriceVersion>), WithToken),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let core = &worker.gateway.core;
@@ -22,6 +30,12 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpRespon
 }
 
 /// `POST /admin/v1/prices`. Models left out keep their row; a roster model without a price refuses the version.
+#[utoipa::path(
+    post, path = "/admin/v1/prices", tag = "prices", operation_id = "publish_prices", summary = "Publish a version; models left out keep their row",
+    request_body = PublishPrices,
+    responses((status = 201, description = "The version", body = PriceVersion), WithToken, BadRequest, TooLarge),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn publish(worker: WorkerData, request: HttpRequest, body: Bytes) -> HttpResponse {
     answer(&worker, &request, |worker| async move { publish_inner(&worker, &body).await }).await
 }

@@ -8,13 +8,21 @@ use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::provider::Pool;
 use serde_json::{Value, json};
 
+use super::shapes::ProviderView;
 use super::{Answer, WorkerData, answer, list_of};
 use crate::config::Provider;
 use crate::operations::{BY_TOKEN, providers};
 use crate::relay::Worker;
+use crate::routes::openapi::errors::{Missing, WithToken};
+use crate::routes::openapi::shapes::List;
 use crate::times;
 
 /// `GET /admin/v1/providers`.
+#[utoipa::path(
+    get, path = "/admin/v1/providers", tag = "providers", operation_id = "list_providers", summary = "List providers and their accounts",
+    responses((status = 200, description = "A page of them", body = List<ProviderView>), WithToken),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let gateway = &worker.gateway;
@@ -25,6 +33,12 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpRespon
 }
 
 /// `POST /admin/v1/providers/{id}/accounts/{n}/enable`.
+#[utoipa::path(
+    post, path = "/admin/v1/providers/{id}/accounts/{n}/enable", tag = "providers", operation_id = "enable_account", summary = "Switch an account on",
+    params(("id" = String, Path, description = "The provider"), ("n" = u32, Path, description = "The account, from 0")),
+    responses((status = 200, description = "The provider", body = ProviderView), WithToken, Missing),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn enable(
     worker: WorkerData,
     request: HttpRequest,
@@ -34,6 +48,12 @@ pub(super) async fn enable(
 }
 
 /// `POST /admin/v1/providers/{id}/accounts/{n}/disable`.
+#[utoipa::path(
+    post, path = "/admin/v1/providers/{id}/accounts/{n}/disable", tag = "providers", operation_id = "disable_account", summary = "Switch an account off",
+    params(("id" = String, Path, description = "The provider"), ("n" = u32, Path, description = "The account, from 0")),
+    responses((status = 200, description = "The provider", body = ProviderView), WithToken, Missing),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn disable(
     worker: WorkerData,
     request: HttpRequest,

@@ -9,24 +9,40 @@ use lmhaven_actors::system::fresh;
 use lmhaven_actors::workspace::{Describe, WorkspaceView};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
+use super::shapes::{ChangeWorkspace, Workspace};
 use super::{WorkerData, answer, audit_row, invalid, list_of, page_size, parse, query, workspace};
 use crate::keys::view;
 use crate::operations::workspace::check_name;
 use crate::operations::{self, BY_TOKEN};
 use crate::routes::account::limits_view;
+use crate::routes::openapi::errors::{BadRequest, Missing, TooLarge, WithToken};
+use crate::routes::openapi::shapes::List;
 use crate::times;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CreateWorkspace)]
 #[serde(deny_unknown_fields)]
-struct Create {
+pub(super) struct Create {
+    /// What its members call it.
+    #[schema(min_length = 1, max_length = 200)]
     name: String,
+    /// Whose it is.
+    #[schema(max_length = 320)]
     owner_email: String,
+    /// The address is known to be theirs.
     #[serde(default)]
     email_verified: bool,
 }
 
 /// `POST /admin/v1/workspaces`.
+#[utoipa::path(
+    post, path = "/admin/v1/workspaces", tag = "workspaces", operation_id = "create_workspace", summary = "Open a workspace",
+    request_body = Create,
+    responses((status = 201, description = "The workspace", body = Workspace), WithToken, BadRequest, TooLarge),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn create(worker: WorkerData, request: HttpRequest, body: Bytes) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let Create { name, owner_email, email_verified } = parse(&body)?;
@@ -48,6 +64,12 @@ pub(super) async fn create(worker: WorkerData, request: HttpRequest, body: Bytes
 }
 
 /// `GET /admin/v1/workspaces`.
+#[utoipa::path(
+    get, path = "/admin/v1/workspaces", tag = "workspaces", operation_id = "list_workspaces", summary = "List workspaces",
+    params(("after" = Option<String>, Query, description = "The id that the last page ended with"), ("limit" = Option<u32>, Query, description = "1 to 1000", minimum = 1, maximum = 1000)),
+    responses((status = 200, description = "A page of them", body = List<Workspace>), WithToken, BadRequest),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     let request_ref = request.clone();
     answer(&worker, &request, |worker| async move {
@@ -70,6 +92,12 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpRespon
 }
 
 /// `GET /admin/v1/workspaces/{id}`.
+#[utoipa::path(
+    get, path = "/admin/v1/workspaces/{id}", tag = "workspaces", operation_id = "show_workspace", summary = "Show a workspace",
+    params(("id" = String, Path, description = "`ws_…`")),
+    responses((status = 200, description = "The workspace", body = Workspace), WithToken, Missing),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn show(worker: WorkerData, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         Ok((StatusCode::OK, view(&workspace(&worker, &id)?.ask(Describe).await?)))
@@ -78,6 +106,13 @@ pub(super) async fn show(worker: WorkerData, request: HttpRequest, id: web::Path
 }
 
 /// `PATCH /admin/v1/workspaces/{id}`.
+#[utoipa::path(
+    patch, path = "/admin/v1/workspaces/{id}", tag = "workspaces", operation_id = "change_workspace", summary = "Change limits, features and standing",
+    params(("id" = String, Path, description = "`ws_…`")),
+    request_body = ChangeWorkspace,
+    responses((status = 200, description = "The workspace as it is now", body = Workspace), WithToken, BadRequest, TooLarge, Missing),
+    security(("admin_token" = [])),
+)]
 pub(super) async fn change(
     worker: WorkerData,
     request: HttpRequest,

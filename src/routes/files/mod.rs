@@ -23,6 +23,7 @@ use lmhaven_actors::domain::time::UnixMillis;
 use lmhaven_actors::system::fresh;
 
 use super::WorkerData;
+use super::openapi::errors::Link;
 use crate::error::{ApiError, Code};
 use crate::headers;
 use crate::images::format::Format;
@@ -51,6 +52,22 @@ const ALWAYS: [(HeaderName, HeaderValue); 6] = [
 ];
 
 /// GET and HEAD.
+#[utoipa::path(
+    get, path = "/v1/files/{link}", tag = "generation", operation_id = "file", summary = "A stored image, by its link",
+    params(
+        ("link" = String, Path, description = "`{id}.{ext}`"),
+        ("exp" = Option<i64>, Query, description = "When the link ends"),
+        ("kid" = Option<String>, Query, description = "The key of the signature"),
+        ("sig" = Option<String>, Query, description = "The signature"),
+    ),
+    responses(
+        (status = 200, description = "The image", content_type = "image/*", body = String),
+        (status = 206, description = "A part of it", content_type = "image/*", body = String),
+        (status = 304, description = "The caller has it"),
+        Link,
+    ),
+    security(()),
+)]
 pub(super) async fn serve(worker: WorkerData, request: HttpRequest) -> HttpResponse {
     let gateway = &worker.gateway;
     let now = gateway.core.clock.now().wall;

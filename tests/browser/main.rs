@@ -20,5 +20,7 @@ mod browser;
 #[path = "../gateway/harness/mod.rs"]
 mod harness;
 
+mod arriving;
 mod journeys;
 mod pages;
+mod paying;

@@ -17,6 +17,12 @@ const NARROW: u32 = 360;
 /// Settings of a gateway that a browser opens: its address, which is of this machine, whatever its port.
 pub(crate) const LOOPBACK: &[(&str, &str)] = &[("SERVER__PUBLIC_URL", "http://127.0.0.1:1")];
 
+/// Settings of a gateway whose links lead back to it: those in its mails, and the one by which a payment page sends back.
+pub(crate) fn at_home() -> [(&'static str, String); 2] {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    [("SERVER__LISTEN", format!("127.0.0.1:{port}")), ("SERVER__PUBLIC_URL", format!("http://127.0.0.1:{port}"))]
+}
+
 /// A browser that is open.
 pub(crate) struct Browser {
     /// How it is driven.

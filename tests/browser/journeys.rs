@@ -5,6 +5,7 @@ use thirtyfour::prelude::*;
 
 use crate::browser::{Browser, LOOPBACK};
 use lmhaven_actors::domain::people::Role;
+use lmhaven_simulator::{Fault, Rule};
 
 use crate::harness::{Haven, ask, until};
 
@@ -32,6 +33,95 @@ async fn a_key_is_made_copied_used_and_revoked() {
     browser.text_with(".notice.ok", "The key is revoked").await;
     assert_eq!(haven.chat(&secret, &ask("gpt-sim", "Hello")).await.refusal(), (401, "revoked_api_key"));
     browser.check("keys").await;
+    browser.close().await;
+    haven.finish().await;
+}
+
+#[actix_web::test]
+async fn a_key_is_rotated_and_both_secrets_are_taken_until_the_old_one_is_revoked() {
+    let haven = Haven::start_with(LOOPBACK).await;
+    let workspace = haven.workspace("5.00").await;
+    let stage = haven.stage(&workspace.id, Role::Developer).await;
+    let browser = Browser::open().await;
+    browser.sign_in(&stage).await;
+    browser.goto(&format!("{}/app/keys", stage.base)).await;
+    browser.find("[aria-label='Rotate tests']").await.click().await.unwrap();
+    browser.text_with("h1", "Rotate tests").await;
+    browser.look("key-rotate").await;
+    browser.find("input[value='1h']").await.click().await.unwrap();
+    browser.find("main form button.button").await.click().await.unwrap();
+    let secret = browser.text_with("#secret", "sk-lmh-").await;
+    browser.text_with(".notice.ok", "The old secret stays good until").await;
+    for key in [&workspace.key, &secret] {
+        haven.chat(key, &ask("gpt-sim", "Hello")).await.ok();
+    }
+    browser.goto(&format!("{}/app/keys", stage.base)).await;
+    let table = browser.text_with("tbody", "replaced by").await;
+    assert!(table.contains("replaces") && !table.contains(&secret), "{table}");
+    browser.look("keys-rotated").await;
+    let old = format!("form[action='/app/keys/{}/revoke'] button", workspace.key_id);
+    browser.find(&old).await.click().await.unwrap();
+    browser.say_yes().await;
+    browser.text_with(".notice.ok", "The key is revoked").await;
+    assert_eq!(haven.chat(&workspace.key, &ask("gpt-sim", "Hello")).await.refusal(), (401, "revoked_api_key"));
+    haven.chat(&secret, &ask("gpt-sim", "Hello")).await.ok();
+    browser.check("keys").await;
+    browser.close().await;
+    haven.finish().await;
+}
+
+#[actix_web::test]
+async fn a_management_key_is_made_with_a_monthly_cap_and_shows_how_it_is_used() {
+    let haven = Haven::start_with(LOOPBACK).await;
+    let workspace = haven.workspace("5.00").await;
+    let stage = haven.stage(&workspace.id, Role::Owner).await;
+    let browser = Browser::open().await;
+    browser.sign_in(&stage).await;
+    browser.goto(&format!("{}/app/keys", stage.base)).await;
+    browser.find("#name").await.send_keys("deploy").await.unwrap();
+    browser.find("input[value='management']").await.click().await.unwrap();
+    browser.find("#create summary").await.click().await.unwrap();
+    browser.find("#spend_limit").await.send_keys("10").await.unwrap();
+    browser.find("#spend_limit_reset option[value='monthly']").await.click().await.unwrap();
+    browser.look("key-form").await;
+    browser.find("#create button.button").await.click().await.unwrap();
+    let secret = browser.text_with("#secret", "sk-lmh-").await;
+    browser.text_with("#create", "/v1/keys").await;
+    browser.look("key-created-management").await;
+    assert_eq!(haven.get(&secret, "/v1/keys").await.ok().body["data"].as_array().unwrap().len(), 2);
+    browser.goto(&format!("{}/app/keys", stage.base)).await;
+    browser.text_with("tbody", "$0.00 of $10.00 this month, anew on").await;
+    browser.check("keys").await;
+    browser.close().await;
+    haven.finish().await;
+}
+
+#[actix_web::test]
+async fn a_stream_is_stopped_in_the_middle_and_costs_what_had_come() {
+    let haven = Haven::start_with(LOOPBACK).await;
+    let workspace = haven.workspace("5.00").await;
+    haven.control.script(Rule::new().fault(Fault::Stall { after: 5, ms: None }));
+    let stage = haven.stage(&workspace.id, Role::Owner).await;
+    let browser = Browser::open().await;
+    browser.sign_in(&stage).await;
+    browser.goto(&format!("{}/app/playground", stage.base)).await;
+    browser.find("#model option[value='gpt-sim']").await.click().await.unwrap();
+    browser.find("#prompt").await.send_keys("Tell me a long story.").await.unwrap();
+    browser.find("#run").await.click().await.unwrap();
+    let begun = until("the first words", async || {
+        let text = browser.driver.find(By::Css("#output")).await.ok()?.text().await.ok()?;
+        (!text.is_empty()).then_some(text)
+    })
+    .await;
+    browser.text_with("#status", "Running…").await;
+    browser.look("playground-running").await;
+    browser.find("#stop").await.click().await.unwrap();
+    browser.text_with("#status", "Stopped. Cost: $0.").await;
+    assert!(browser.find("#output").await.text().await.unwrap().starts_with(&begun), "what came stays");
+    assert!(!browser.find("#stop").await.is_displayed().await.unwrap());
+    browser.look("playground-stopped").await;
+    let charges = haven.entries(&workspace, "settle").await;
+    assert_eq!(charges.len(), 1, "{charges:?}");
     browser.close().await;
     haven.finish().await;
 }

@@ -20,6 +20,8 @@ mod browser;
 #[path = "../gateway/harness/mod.rs"]
 mod harness;
 
+mod arriving;
 mod journeys;
 mod operator;
 mod pages;
+mod paying;

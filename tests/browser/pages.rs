@@ -19,7 +19,8 @@ async fn public_pages() {
     haven.finish().await;
 }
 
-const PAGES: [(&str, &str); 11] = [
+/// Every page of whoever is signed in.
+pub(crate) const PAGES: [(&str, &str); 11] = [
     ("/app", "overview"),
     ("/app/keys", "keys"),
     ("/app/usage", "usage"),
@@ -58,7 +59,7 @@ async fn full_pages() {
     .await;
     let workspace = haven.workspace("25.00").await;
     haven.credit(&workspace.id, "12.50", "second").await;
-    let long = json!({ "name": "a-rather-long-name-of-a-key-that-somebody-chose-without-any-space-in-it", "models": ["gpt-sim", "claude-opus-4-7"], "spend_limit_usd": "10.00", "expires_at": "2100-01-01T00:00:00Z", "ip_allow": ["127.0.0.0/8"] });
+    let long = json!({ "name": "a-rather-long-name-of-a-key-that-somebody-chose-without-any-space-in-it", "models": ["gpt-sim", "claude-opus-4-7"], "spend_limit_usd": "10.00", "spend_limit_reset": "monthly", "expires_at": "2100-01-01T00:00:00Z", "ip_allow": ["127.0.0.0/8"] });
     let long = haven.key(&workspace.id, &long).await;
     for (key, model) in [
         (workspace.key.as_str(), "claude-haiku-4-5"),
@@ -70,6 +71,12 @@ async fn full_pages() {
     }
     let picture = json!({ "model": "seedream-5", "prompt": "a lighthouse" });
     haven.post(&workspace.key, "/v1/images/generations", &picture).await.ok();
+    let manager =
+        json!({ "name": "deploy", "kind": "management", "spend_limit_usd": "5.00", "spend_limit_reset": "weekly" });
+    haven.key(&workspace.id, &manager).await;
+    let reader = haven.key(&workspace.id, &json!({ "name": "grafana", "kind": "read_only" })).await;
+    let rotate = format!("/workspaces/{}/keys/{}/rotate", workspace.id, reader["id"].as_str().unwrap());
+    haven.admin_ok("POST", &rotate, &json!({ "overlap": "7d" })).await;
     let stage = haven.stage(&workspace.id, Role::Owner).await;
     until("all requests", async || (stage.get("/app/requests.csv").await.text.lines().count() == 6).then_some(()))
         .await;

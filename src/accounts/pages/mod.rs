@@ -78,6 +78,8 @@ struct Form {
     words: Vec<String>,
     action: &'static str,
     hidden: Vec<(&'static str, String)>,
+    /// Whose password is asked for, for managers of passwords, where no field has it.
+    username: String,
     fields: Vec<Field>,
     button: &'static str,
     links: Vec<(String, &'static str)>,

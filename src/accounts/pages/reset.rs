@@ -77,7 +77,7 @@ fn forgot_form(gateway: &Gateway, request: &HttpRequest, email: &str, error: Str
 /// `GET /app/reset?token=…`.
 pub async fn page(worker: WorkerData, request: HttpRequest, asked: web::Query<Token>) -> HttpResponse {
     match look(&worker.gateway, &asked.token) {
-        Ok(_) => form(&worker.gateway, &request, &asked.token, String::new()).respond(StatusCode::OK),
+        Ok((_, email)) => form(&worker.gateway, &request, &asked.token, &email, String::new()).respond(StatusCode::OK),
         Err(refusal) => Trouble::from(refusal).respond(),
     }
 }
@@ -92,7 +92,7 @@ pub async fn send(worker: WorkerData, request: HttpRequest, given: web::Form<Res
         Err(refusal) => return Trouble::from(refusal).respond(),
     };
     if let Err(error) = password::check(&password, email.as_str()) {
-        return form(gateway, &request, &token, error.to_string()).respond(StatusCode::UNPROCESSABLE_ENTITY);
+        return form(gateway, &request, &token, &email, error.to_string()).respond(StatusCode::UNPROCESSABLE_ENTITY);
     }
     match set(gateway, link, password).await {
         Ok(()) => Form {
@@ -125,12 +125,13 @@ fn look(gateway: &Gateway, token: &str) -> Result<(LinkId, Email), LinkRefusal> 
     })
 }
 
-fn form(gateway: &Gateway, request: &HttpRequest, token: &str, error: String) -> Form {
+fn form(gateway: &Gateway, request: &HttpRequest, token: &str, email: &Email, error: String) -> Form {
     Form {
         title: "Set a new password",
         error,
         action: "/app/reset",
         hidden: vec![("token", token.to_owned())],
+        username: email.to_string(),
         fields: vec![Field::new_password()],
         button: "Set the password",
         ..Form::default()

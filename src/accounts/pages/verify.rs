@@ -100,6 +100,7 @@ fn form(found: &Confirming, token: &str, signed_in: Option<&SignedInPerson>, err
         words: vec![format!("Confirm that {} is yours.", found.email)],
         action: "/app/verify",
         hidden: vec![("token", token.to_owned())],
+        username: if is_theirs { String::new() } else { found.email.to_string() },
         fields: if is_theirs { Vec::new() } else { vec![Field::password("Your password")] },
         button: "Confirm",
         ..Form::default()

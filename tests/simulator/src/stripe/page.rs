@@ -7,7 +7,7 @@ pub(super) fn pay(session: &Value) -> String {
     let id = session.get("id").and_then(Value::as_str).unwrap_or_default();
     let cents = session.get("amount_total").and_then(Value::as_i64).unwrap_or_default();
     format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Pay</title><h1>Pay ${}.{:02}</h1>\
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><link rel=\"icon\" href=\"data:,\"><title>Pay</title><h1>Pay ${}.{:02}</h1>\
          <p>This is a stand-in for the payment provider's page. No money moves.</p>\
          <form method=\"post\" action=\"/pay/{id}/pay\"><button id=\"pay\">Pay</button></form>\
          <form method=\"post\" action=\"/pay/{id}/cancel\"><button id=\"cancel\">Cancel</button></form></html>",

@@ -3,6 +3,7 @@
 //! Opening replays the whole journal once: accounts, keys, prices, switches and audit rows come out of it.
 //! Holds that a crash left open are closed, durably, before the first request is served.
 
+mod billing;
 pub mod fresh;
 mod payments;
 mod replay;
@@ -29,6 +30,7 @@ use crate::office::Office;
 use crate::price_books::PriceBooks;
 use crate::reports::Reports;
 use crate::workspace::{AskError, CreateKey, RevokeKey, WorkspaceActor, WorkspaceHandle};
+pub use billing::CreditRefused;
 pub use payments::{PayFailed, Told};
 use replay::replay;
 
@@ -217,7 +219,7 @@ impl Core {
                     self.start_actor(Account::opened(&created, self.policy.clone(), self.clock.now()));
                 }
                 Fact::Audited(row) => self.audit.lock().push(row),
-                Fact::Mail(MailFact::Queued(_) | MailFact::Resent { .. }) => self.mail_waits.notify_one(),
+                Fact::Mail(MailFact::Queued(_) | MailFact::Resent { .. }) => self.wake_senders(),
                 _ => {}
             }
         }

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult};
+use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::domain::account::{
     Account, Admission, Charge, CreditError, Credited, ExtendRefused, HoldClosed, KeyState, Profile, Settings, Standing,
 };
+use crate::domain::billing::Happened;
 use crate::domain::entry::Entry;
 use crate::domain::fact::{AuditRow, Fact, KeyCreated, KeyRevoked, WorkspaceChanged};
 use crate::domain::hold::Progress;
@@ -19,9 +21,10 @@ use crate::domain::ids::{KeyId, RequestId, WorkspaceId};
 use crate::domain::limits::Limits;
 use crate::domain::money::NanoUsd;
 use crate::domain::refusal::{Feature, Refusal};
-use crate::domain::time::UnixMillis;
+use crate::domain::time::{Now, UnixMillis};
 use crate::journal::{Class, Journal, JournalRefusal, Ticket};
 use crate::ledger::Record;
+use crate::office::Office;
 
 /// How often holds are looked through for ones whose time is over.
 const EXPIRY_SWEEP: Duration = Duration::from_mins(1);
@@ -43,6 +46,25 @@ impl WorkspaceActor {
     /// Hands entries to the journal. They are already in the account, so they are taken whatever the queue.
     pub(super) fn record(&self, entries: impl IntoIterator<Item = Entry>) -> Ticket {
         self.record_all(entries.into_iter().map(Record::Entry).collect())
+    }
+
+    /// Hands records to the journal together with what people are told of them; the office knows it in the same order.
+    fn record_told(
+        &self,
+        office: &Mutex<Office>,
+        mut records: Vec<Record>,
+        happened: Vec<Happened>,
+        entry: Option<&Entry>,
+        now: Now,
+    ) -> Ticket {
+        let mut office = office.lock();
+        let facts = self.told(&office, happened, entry, now);
+        records.extend(facts.iter().cloned().map(Record::Fact));
+        let ticket = self.record_all(records);
+        for fact in &facts {
+            office.apply(fact);
+        }
+        ticket
     }
 
     fn record_all(&self, records: Vec<Record>) -> Ticket {
@@ -244,6 +266,8 @@ pub struct Credit {
     pub idempotency_key: Arc<str>,
     /// Written with the entry.
     pub audit: AuditRow,
+    /// Where it is known who is told.
+    pub office: Arc<Mutex<Office>>,
 }
 
 /// A credit was not made.
@@ -264,12 +288,17 @@ impl Handler<Credit> for WorkspaceActor {
     fn handle(&mut self, message: Credit, _: &mut Self::Context) -> Self::Result {
         let now = self.clock.now();
         self.journal.accepts(Class::Bounded)?;
+        let before = self.account.limits();
+        let happened = Happened::Credit { amount_usd: message.amount, reason: message.reason.to_string() };
         match self.account.credit(message.amount, message.reason, message.idempotency_key, now)? {
             // The first one may still be on its way to the disk: who waits for an empty append waits for it.
             Credited::Replayed(entry) => Ok((entry, self.record([]), false)),
             Credited::New(entry) => {
+                let changed = Happened::of_limits(before, self.account.limits());
+                let happened = std::iter::once(happened).chain(changed).collect();
                 let records = vec![Record::Entry(entry.clone()), Record::Fact(Fact::Audited(message.audit))];
-                Ok((entry, self.record_all(records), true))
+                let ticket = self.record_told(&message.office, records, happened, Some(&entry), now);
+                Ok((entry, ticket, true))
             }
         }
     }
@@ -283,16 +312,24 @@ pub struct ChangeSettings {
     pub change: WorkspaceChanged,
     /// Written with it.
     pub audit: AuditRow,
+    /// Where it is known who is told.
+    pub office: Arc<Mutex<Office>>,
 }
 
 impl Handler<ChangeSettings> for WorkspaceActor {
     type Result = Result<(WorkspaceView, Ticket), JournalRefusal>;
 
-    fn handle(&mut self, ChangeSettings { change, audit }: ChangeSettings, _: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        ChangeSettings { change, audit, office }: ChangeSettings,
+        _: &mut Self::Context,
+    ) -> Self::Result {
         self.journal.accepts(Class::Bounded)?;
-        self.account.change(&change, self.clock.now());
-        let ticket =
-            self.record_all(vec![Record::Fact(Fact::WorkspaceChanged(change)), Record::Fact(Fact::Audited(audit))]);
+        let (now, before) = (self.clock.now(), self.account.limits());
+        self.account.change(&change, now);
+        let happened = Happened::of_limits(before, self.account.limits()).into_iter().collect();
+        let records = vec![Record::Fact(Fact::WorkspaceChanged(change)), Record::Fact(Fact::Audited(audit))];
+        let ticket = self.record_told(&office, records, happened, None, now);
         Ok((self.view(), ticket))
     }
 }

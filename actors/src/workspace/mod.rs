@@ -1,6 +1,7 @@
 //! A workspace as an actor: it owns the account; everyone else holds a handle or, while a request runs, a lease.
 
 mod actor;
+mod billing;
 mod handle;
 mod lease;
 mod payment;

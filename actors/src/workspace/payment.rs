@@ -11,9 +11,10 @@ use parking_lot::Mutex;
 
 use super::actor::WorkspaceActor;
 use crate::domain::account::CreditError;
+use crate::domain::billing::{Happened, of_payments};
 use crate::domain::fact::{AuditRow, Fact, WorkspaceChanged};
 use crate::domain::money::NanoUsd;
-use crate::domain::payment::{Decision, PaymentFact};
+use crate::domain::payment::Decision;
 use crate::domain::time::UnixMillis;
 use crate::journal::{Class, JournalRefusal, Ticket};
 use crate::ledger::Record;
@@ -30,8 +31,6 @@ pub struct Pay<E: Send + 'static> {
     pub decide: Decide<E>,
     /// Written with it.
     pub audit: Option<AuditRow>,
-    /// What follows from the facts, such as mails: in the same batch.
-    pub follow_up: fn(&Office, &[PaymentFact]) -> Vec<Fact>,
 }
 
 impl<E: Send + 'static> Message for Pay<E> {
@@ -60,7 +59,7 @@ impl<E: Send + 'static> Handler<Pay<E>> for WorkspaceActor {
     type Result = Result<Carried<E>, JournalRefusal>;
 
     fn handle(&mut self, message: Pay<E>, _: &mut Self::Context) -> Self::Result {
-        let Pay { office, decide, audit, follow_up } = message;
+        let Pay { office, decide, audit } = message;
         self.journal.accepts(Class::Bounded)?;
         let now = self.clock.now();
         let mut office = office.lock();
@@ -72,12 +71,15 @@ impl<E: Send + 'static> Handler<Pay<E>> for WorkspaceActor {
             }
         };
         let moves = decision.movement.as_ref().filter(|movement| !movement.is_nothing());
+        let before = self.account.limits();
         let entry = match moves.map(|movement| self.account.move_payment(movement, now)).transpose() {
             Ok(entry) => entry,
             Err(error) => return Ok(Carried { outcome: Err(PayError::Account(error)), ticket: self.record([]) }),
         };
         let mut facts: Vec<Fact> = decision.facts.iter().cloned().map(Fact::Payment).collect();
-        facts.extend(follow_up(&office, &decision.facts));
+        let mut happened = of_payments(&office.payments, &decision.facts);
+        happened.extend(Happened::of_limits(before, self.account.limits()));
+        facts.extend(self.told(&office, happened, entry.as_ref(), now));
         if decision.suspend && !self.account.settings().suspended {
             let change = WorkspaceChanged {
                 suspended: Some(true),

@@ -21,7 +21,7 @@ use lmhaven_actors::domain::fact::{AuditRow, Override, WorkspaceChanged};
 use lmhaven_actors::domain::ids::PersonId;
 use lmhaven_actors::domain::people::{LinkRefusal, PasswordHash};
 use lmhaven_actors::system::{ChangeError, fresh};
-use lmhaven_actors::workspace::{ChangeSettings, Describe};
+use lmhaven_actors::workspace::Describe;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -228,13 +228,8 @@ async fn settle_verified(gateway: &Gateway, person: PersonId) {
             before: Some(json!({ "email_verified": false })),
             after: Some(json!({ "email_verified": true })),
         };
-        match workspace.ask(ChangeSettings { change, audit: audit.clone() }).await {
-            Ok(Ok((_, ticket))) => match core.journal.durable(ticket).await {
-                Ok(()) => core.note_audit(audit),
-                Err(error) => tracing::error!(%error, "a confirmed address may not be on the disk"),
-            },
-            Ok(Err(error)) => tracing::warn!(%error, "a confirmed address could not be noted in its workspace"),
-            Err(error) => tracing::warn!(%error, "a confirmed address could not be noted in its workspace"),
+        if let Err(error) = core.change_settings(&workspace, change, audit).await {
+            tracing::warn!(%error, "a confirmed address could not be noted in its workspace");
         }
     }
 }

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::domain::account::CreditError;
 use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::ledger::json::EntryView;
-use lmhaven_actors::workspace::{Credit, CreditFailed};
+use lmhaven_actors::system::CreditRefused;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -41,16 +41,9 @@ pub(super) async fn credit(
         let action = if amount_usd.is_negative() { "credit.refund" } else { "credit.add" };
         let after = json!({ "amount_usd": amount_usd, "idempotency_key": idempotency_key });
         let audit = audit_row(&worker, action, handle.id(), Some(&reason), None, Some(after));
-        let message = Credit {
-            amount: amount_usd,
-            reason: reason.into(),
-            idempotency_key: idempotency_key.into(),
-            audit: audit.clone(),
-        };
-        let (entry, ticket, fresh) = handle.ask(message).await?.map_err(refused)?;
-        core.journal.durable(ticket).await?;
+        let credited = core.credit(&handle, amount_usd, reason.into(), idempotency_key.into(), audit).await;
+        let (entry, fresh) = credited.map_err(refused)?;
         if fresh {
-            core.note_audit(audit);
             crate::telemetry::credited(amount_usd);
         }
         Ok((StatusCode::CREATED, json!(EntryView::from(&entry))))
@@ -58,9 +51,9 @@ pub(super) async fn credit(
     .await
 }
 
-fn refused(error: CreditFailed) -> ApiError {
+fn refused(error: CreditRefused) -> ApiError {
     match error {
-        CreditFailed::Refused(refusal) => match refusal {
+        CreditRefused::Account(refusal) => match refusal {
             CreditError::Conflict => {
                 ApiError::new(Code::IdempotencyConflict, refusal.to_string()).at("idempotency_key")
             }
@@ -69,6 +62,6 @@ fn refused(error: CreditFailed) -> ApiError {
             }
             CreditError::BadAmount => invalid("amount_usd", refusal.to_string()),
         },
-        CreditFailed::Store(refusal) => refusal.into(),
+        CreditRefused::Change(error) => error.into(),
     }
 }

@@ -9,7 +9,7 @@ use lmhaven_actors::domain::bucket::LIMIT_MAX;
 use lmhaven_actors::domain::fact::{Features, Override, WorkspaceChanged, WorkspaceCreated};
 use lmhaven_actors::domain::ids::WorkspaceId;
 use lmhaven_actors::system::fresh;
-use lmhaven_actors::workspace::{ChangeSettings, Describe, WorkspaceView};
+use lmhaven_actors::workspace::{Describe, WorkspaceView};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -154,9 +154,7 @@ async fn change_inner(worker: &crate::relay::Worker, id: &str, body: &Bytes) -> 
         "email_verified": before.settings.email_verified,
     });
     let audit = audit_row(worker, "workspace.change", handle.id(), reason.as_deref(), Some(settings), Some(after));
-    let (changed, ticket) = handle.ask(ChangeSettings { change, audit: audit.clone() }).await??;
-    core.journal.durable(ticket).await?;
-    core.note_audit(audit);
+    let changed = core.change_settings(&handle, change, audit).await?;
     Ok((StatusCode::OK, view(&changed)))
 }
 

@@ -208,6 +208,16 @@ impl Payments {
         dispute.back.as_ref().map(|back| back.reason.as_deref().unwrap_or("not given"))
     }
 
+    /// A refund that was made without us, by the provider's id.
+    pub fn refunded_outside_as(&self, provider_refund: &str) -> Option<&MoneyBack> {
+        self.refunds_outside.get(provider_refund)?.back.as_ref()
+    }
+
+    /// A dispute that took money, by the provider's id.
+    pub fn disputed_as(&self, dispute: &str) -> Option<&MoneyBack> {
+        self.disputes.get(dispute)?.back.as_ref()
+    }
+
     /// The workspace that an event is about, where that is known.
     pub fn workspace_of(&self, event: &PaymentEvent) -> Option<WorkspaceId> {
         match event {

@@ -4,6 +4,7 @@
 //! `Core::decide` takes the lock, has a pure function say what happened, journals that and applies it. Each part is a state
 //! machine of its own in `domain`; this file only hands facts on.
 
+use crate::domain::billing::Billing;
 use crate::domain::fact::Fact;
 use crate::domain::mail::{Notices, Outbox};
 use crate::domain::payment::Payments;
@@ -20,6 +21,8 @@ pub struct Office {
     pub notices: Notices,
     /// Checkouts, payments, refunds, disputes and auto top-up.
     pub payments: Payments,
+    /// What people were told of money and limits.
+    pub billing: Billing,
 }
 
 impl Office {
@@ -38,6 +41,7 @@ impl Office {
                 }
             }
             Fact::Payment(fact) => self.payments.apply(fact),
+            Fact::Billing(event) => self.billing.apply(event),
             _ => {}
         }
     }

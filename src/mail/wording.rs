@@ -1,6 +1,6 @@
 //! What each kind of mail says, in words.
 
-use lmhaven_actors::domain::mail::{Mail, MailContent};
+use lmhaven_actors::domain::mail::{After, Mail, MailContent};
 use lmhaven_actors::domain::time::UnixMillis;
 
 use super::Links;
@@ -20,9 +20,9 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
         home: public_url.to_owned(),
     };
     let billing = || Some(("Open billing", page("/app/billing")));
-    let receipt = |number: &str| {
-        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-        if is_number { Some(("See the receipt", page(&format!("/app/billing/receipts/{number}")))) } else { billing() }
+    let receipt = |after: After| match after.receipt {
+        Some(number) => Some(("Open the receipt", page(&format!("/app/billing/receipts/{number}")))),
+        None => billing(),
     };
     Some(match &mail.content {
         MailContent::VerifyAddress { link, expires_at } => Letter {
@@ -89,18 +89,24 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
                 &["Somebody signed in to your account from a browser that we have not seen before."],
             )
         },
-        MailContent::Receipt { payment, amount_usd } => Letter {
-            rows: vec![("Amount", format!("${amount_usd}")), ("Receipt", one_line(payment)), ("Date", time(mail.at))],
-            button: receipt(payment),
+        MailContent::Receipt { payment, amount_usd, after } => Letter {
+            rows: with_balance(
+                vec![("Amount", format!("${amount_usd}")), ("Payment", one_line(payment)), ("Date", time(mail.at))],
+                *after,
+            ),
+            button: receipt(*after),
             ..letter(
                 &format!("Receipt for your top-up of ${amount_usd}"),
                 "Your balance is ready to use.",
                 &["Thank you. Your payment arrived, and your balance is ready to use."],
             )
         },
-        MailContent::Refund { payment, amount_usd } => Letter {
-            rows: vec![("Amount", format!("${amount_usd}")), ("Receipt", one_line(payment)), ("Date", time(mail.at))],
-            button: billing(),
+        MailContent::Refund { payment, amount_usd, after } => Letter {
+            rows: with_balance(
+                vec![("Amount", format!("${amount_usd}")), ("Payment", one_line(payment)), ("Date", time(mail.at))],
+                *after,
+            ),
+            button: receipt(*after),
             ..letter(
                 &format!("Refund of ${amount_usd}"),
                 "The money is on its way back.",
@@ -108,9 +114,9 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
                    Banks take up to ten days to show it."],
             )
         },
-        MailContent::DisputeOpened { payment, amount_usd } => Letter {
-            rows: vec![("Amount", format!("${amount_usd}")), ("Receipt", one_line(payment))],
-            button: billing(),
+        MailContent::DisputeOpened { payment, amount_usd, after } => Letter {
+            rows: with_balance(vec![("Amount", format!("${amount_usd}")), ("Payment", one_line(payment))], *after),
+            button: receipt(*after),
             closing: "If you did not mean to dispute the payment, tell your bank so.".to_owned(),
             ..letter(
                 &format!("A payment of ${amount_usd} is disputed"),
@@ -118,12 +124,15 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
                 &["Your bank asks us to return a payment. Until it is decided, the amount cannot be spent."],
             )
         },
-        MailContent::DisputeClosed { payment, amount_usd, won } => Letter {
-            rows: vec![
-                ("Amount", format!("${amount_usd}")),
-                ("Receipt", one_line(payment)),
-                ("Outcome", if *won { "The payment stands" } else { "The payment was returned" }.to_owned()),
-            ],
+        MailContent::DisputeClosed { payment, amount_usd, won, after } => Letter {
+            rows: with_balance(
+                vec![
+                    ("Amount", format!("${amount_usd}")),
+                    ("Payment", one_line(payment)),
+                    ("Outcome", if *won { "The payment stands" } else { "The payment was returned" }.to_owned()),
+                ],
+                *after,
+            ),
             button: billing(),
             ..letter(
                 &format!("The dispute about ${amount_usd} is decided"),
@@ -131,20 +140,35 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
                 &["The bank has decided about a disputed payment."],
             )
         },
-        MailContent::Credit { amount_usd, reason } => Letter {
-            rows: std::iter::once(("Amount", format!("${amount_usd}")))
-                .chain(reason.as_ref().map(|reason| ("Reason", one_line(reason))))
-                .collect(),
-            button: billing(),
-            ..letter(
-                &format!("You received ${amount_usd} of credit"),
-                "It is ready to use.",
-                &["We added credit to your balance. It is ready to use."],
-            )
-        },
-        MailContent::AutoTopUpDone { payment, amount_usd } => Letter {
-            rows: vec![("Amount", format!("${amount_usd}")), ("Receipt", one_line(payment)), ("Date", time(mail.at))],
-            button: receipt(payment),
+        MailContent::Credit { amount_usd, reason, after } => {
+            let rows = std::iter::once(("Amount", format!("${amount_usd}")))
+                .chain(reason.as_ref().map(|reason| ("Reason", one_line(reason))));
+            let shared = Letter {
+                rows: with_balance(rows.collect(), *after),
+                button: receipt(*after),
+                ..letter(
+                    &format!("You received ${amount_usd} of credit"),
+                    "It is ready to use.",
+                    &["We added credit to your balance. It is ready to use."],
+                )
+            };
+            if amount_usd.is_negative() {
+                Letter {
+                    subject: "Your balance was corrected".to_owned(),
+                    preheader: "An operator took an amount off it.".to_owned(),
+                    paragraphs: vec!["We took an amount off your balance, for the reason below.".to_owned()],
+                    ..shared
+                }
+            } else {
+                shared
+            }
+        }
+        MailContent::AutoTopUpDone { payment, amount_usd, after } => Letter {
+            rows: with_balance(
+                vec![("Amount", format!("${amount_usd}")), ("Payment", one_line(payment)), ("Date", time(mail.at))],
+                *after,
+            ),
+            button: receipt(*after),
             ..letter(
                 &format!("Automatic top-up of ${amount_usd}"),
                 "Your balance was topped up.",
@@ -197,6 +221,12 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
             )
         },
     })
+}
+
+/// The rows with the balance at their end, where the mail knows it.
+fn with_balance(mut rows: Vec<(&'static str, String)>, after: After) -> Vec<(&'static str, String)> {
+    rows.extend(after.balance_usd.map(|balance| ("Balance now", format!("${balance}"))));
+    rows
 }
 
 /// A moment as people read it, to the minute and in UTC.

@@ -1,7 +1,7 @@
 //! Every kind of mail is written.
 
 use lmhaven_actors::domain::ids::{LinkId, MailId};
-use lmhaven_actors::domain::mail::KINDS;
+use lmhaven_actors::domain::mail::{After, KINDS};
 use lmhaven_actors::domain::money::NanoUsd;
 
 use super::*;
@@ -12,6 +12,7 @@ const NASTY: &str = "Acme\r\nBcc: victim@example.org\r\n\r\n<script>alert(1)</sc
 fn all() -> Vec<MailContent> {
     let (link, expires_at, payment, amount_usd) =
         (LinkId::from_bits(7), AT, "pay_123".to_owned(), NanoUsd::from_nano(25_000_000_000));
+    let after = After { balance_usd: Some(amount_usd), receipt: Some(7) };
     vec![
         MailContent::VerifyAddress { link, expires_at },
         MailContent::ResetPassword { link, expires_at },
@@ -29,13 +30,13 @@ fn all() -> Vec<MailContent> {
             address: Some("203.0.113.9".to_owned()),
             browser: Some(NASTY.to_owned()),
         },
-        MailContent::Receipt { payment: payment.clone(), amount_usd },
-        MailContent::Refund { payment: payment.clone(), amount_usd },
-        MailContent::DisputeOpened { payment: payment.clone(), amount_usd },
-        MailContent::DisputeClosed { payment: payment.clone(), amount_usd, won: true },
-        MailContent::Credit { amount_usd, reason: Some(NASTY.to_owned()) },
+        MailContent::Receipt { payment: payment.clone(), amount_usd, after },
+        MailContent::Refund { payment: payment.clone(), amount_usd, after },
+        MailContent::DisputeOpened { payment: payment.clone(), amount_usd, after },
+        MailContent::DisputeClosed { payment: payment.clone(), amount_usd, won: true, after },
+        MailContent::Credit { amount_usd, reason: Some(NASTY.to_owned()), after },
         MailContent::AutoTopUpFailed { amount_usd, switched_off: true },
-        MailContent::AutoTopUpDone { payment, amount_usd },
+        MailContent::AutoTopUpDone { payment, amount_usd, after },
         MailContent::LimitChange { requests_per_minute: 600, concurrent_streams: 100 },
         MailContent::LowBalance { available_usd: amount_usd, threshold_usd: amount_usd },
         MailContent::ZeroBalance,

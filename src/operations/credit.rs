@@ -3,7 +3,8 @@
 use lmhaven_actors::domain::account::CreditError;
 use lmhaven_actors::domain::entry::Entry;
 use lmhaven_actors::domain::money::NanoUsd;
-use lmhaven_actors::workspace::{Credit, CreditFailed, Describe, WorkspaceHandle};
+use lmhaven_actors::system::CreditRefused;
+use lmhaven_actors::workspace::{Describe, WorkspaceHandle};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -41,26 +42,17 @@ pub async fn give(
     let after = json!({ "amount_usd": amount_usd, "idempotency_key": idempotency_key });
     let action = if amount_usd.is_negative() { "credit.refund" } else { "credit.add" };
     let audit = audit_row(gateway, actor, action, workspace.id(), Some(&reason), (Some(before), Some(after)));
-    let message = Credit {
-        amount: amount_usd,
-        reason: reason.into(),
-        idempotency_key: idempotency_key.into(),
-        audit: audit.clone(),
-        desk: gateway.core.desk(),
-    };
-    let (entry, ticket, fresh) = workspace.ask(message).await?.map_err(refused)?;
-    gateway.core.journal.durable(ticket).await?;
+    let credited = gateway.core.credit(workspace, amount_usd, reason.into(), idempotency_key.into(), audit).await;
+    let (entry, fresh) = credited.map_err(refused)?;
     if fresh {
-        gateway.core.note_audit(audit);
-        gateway.core.note_mails();
         crate::telemetry::credited(amount_usd);
     }
     Ok(entry)
 }
 
-fn refused(error: CreditFailed) -> ApiError {
+fn refused(error: CreditRefused) -> ApiError {
     match error {
-        CreditFailed::Refused(refusal) => match refusal {
+        CreditRefused::Account(refusal) => match refusal {
             CreditError::Conflict => {
                 ApiError::new(Code::IdempotencyConflict, refusal.to_string()).at("idempotency_key")
             }
@@ -69,6 +61,6 @@ fn refused(error: CreditFailed) -> ApiError {
             }
             CreditError::BadAmount => invalid("amount_usd", refusal.to_string()),
         },
-        CreditFailed::Store(refusal) => refusal.into(),
+        CreditRefused::Change(error) => error.into(),
     }
 }

@@ -28,7 +28,11 @@ async fn queue_mails(haven: &Haven) {
             let to = format!("somebody.with.a.long.name.{n}@a-long-domain.example");
             Mail { id: fresh::mail_id(at), at, to, person: None, workspace: None, content }
         };
-        let credit = MailContent::Credit { amount_usd: "2.50".parse().unwrap(), reason: Some("sorry".to_owned()) };
+        let credit = MailContent::Credit {
+            amount_usd: "2.50".parse().unwrap(),
+            reason: Some("sorry".to_owned()),
+            after: lmhaven_actors::domain::mail::After::default(),
+        };
         let (sent, given_up, failed) =
             (mail(1, MailContent::PasswordChanged), mail(2, credit), mail(3, MailContent::ZeroBalance));
         let retry_at = at.plus_millis(300_000);

@@ -1,7 +1,5 @@
 //! Payments by card against the fake of Stripe: credited once whatever happens to webhooks, and spendable at once.
 
-mod mails;
-
 use lmhaven::payments::{Order, PaymentError};
 use lmhaven_actors::clock::Clock;
 use lmhaven_actors::domain::fact::AuditRow;
@@ -219,5 +217,82 @@ async fn auto_top_up_pays_once_under_many_requests() {
     let writes = desk.state()["calls"].as_array().unwrap().clone();
     let intents = writes.iter().filter(|call| call["path"] == "/v1/payment_intents").count();
     assert_eq!(intents, 1, "{writes:?}");
+    end(haven, fake).await;
+}
+
+/// The mails of a workspace, the oldest first.
+fn mails(haven: &Haven, workspace: &Workspace) -> Vec<lmhaven_actors::domain::mail::Mail> {
+    let id = workspace.id.parse().unwrap();
+    let listed = haven.server.gateway.core.office(|office| office.outbox.list(None, 1_000));
+    listed.into_iter().rev().map(|known| known.mail).filter(|mail| mail.workspace == Some(id)).collect()
+}
+
+/// The kinds of mail about money that a workspace got, the oldest first.
+fn kinds(haven: &Haven, workspace: &Workspace) -> Vec<&'static str> {
+    let told = mails(haven, workspace).into_iter().map(|mail| mail.content.kind());
+    told.filter(|kind| !kind.ends_with("_balance")).collect()
+}
+
+/// The types of a workspace's billing events, the oldest first.
+fn events(haven: &Haven, workspace: &Workspace) -> Vec<&'static str> {
+    let id = workspace.id.parse().unwrap();
+    let newest = haven.server.gateway.core.office(|office| office.billing.newest(id, 0, 100));
+    newest.iter().rev().map(|event| event.happened.name()).collect()
+}
+
+#[actix_web::test]
+async fn a_payment_is_told_once_in_its_own_batch_with_amount_receipt_and_balance() {
+    let (haven, fake, desk) = start().await;
+    let workspace = haven.workspace("0").await;
+    let session = open(&haven, &workspace, "20.00", false).await;
+    desk.script(|script| script.times = 10);
+    let statuses = desk.pay(&session).await;
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    assert_eq!(kinds(&haven, &workspace), ["receipt"]);
+    assert_eq!(events(&haven, &workspace), ["topup.succeeded"]);
+    let mail = mails(&haven, &workspace).remove(0);
+    assert_eq!(mail.to, "owner@example.com");
+    let links = lmhaven::mail::Links::default();
+    let text = lmhaven::mail::letter_of(&mail, "https://lmhaven.test", &links).unwrap().text().unwrap();
+    let entry = haven.entries(&workspace, "topup").await.remove(0);
+    let receipt = format!("https://lmhaven.test/app/billing/receipts/{}", entry["seq"]);
+    for part in ["$20.00", &receipt, "Balance now: $20.00"] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+    // Where the receipt leads.
+    let finance = haven.stage(&workspace.id, Role::Finance).await;
+    assert!(finance.get(&format!("/app/billing/receipts/{}", entry["seq"])).await.text.contains("$20.00"));
+    end(haven, fake).await;
+}
+
+#[actix_web::test]
+async fn members_in_charge_of_money_are_told_of_refunds_disputes_credits_and_limits() {
+    let (haven, fake, desk) = start().await;
+    let workspace = haven.workspace("0").await;
+    let session = open(&haven, &workspace, "20.00", false).await;
+    desk.pay(&session).await;
+    let path = format!("/workspaces/{}/payments/{}/refunds", workspace.id, intent_of(&desk));
+    let body = json!({ "amount_usd": "5.00", "reason": "asked", "idempotency_key": "a" });
+    haven.admin_ok("POST", &path, &body).await;
+    desk.dispute(&intent_of(&desk), None).await;
+    desk.dispute(&intent_of(&desk), Some("won")).await;
+    for _ in 0..2 {
+        haven.credit(&workspace.id, "3.00", "gift").await;
+    }
+    let before = kinds(&haven, &workspace);
+    assert_eq!(before, ["receipt", "refund", "dispute_opened", "dispute_closed", "credit"]);
+    let finance = haven.stage(&workspace.id, Role::Finance).await;
+    let _developer = haven.stage(&workspace.id, Role::Developer).await;
+    haven.change(&workspace.id, &json!({ "requests_per_minute": 7, "reason": "tests" })).await;
+    haven.change(&workspace.id, &json!({ "suspended": false, "reason": "tests" })).await;
+    let told = mails(&haven, &workspace);
+    let told: Vec<_> = told.iter().filter(|mail| mail.content.kind() == "limit_change").collect();
+    assert!(told.iter().all(|mail| mail.person.is_some()), "{told:?}");
+    assert_eq!(told.len(), 1, "finance and not the developer: {told:?}");
+    assert_eq!(
+        events(&haven, &workspace),
+        ["topup.succeeded", "refund.succeeded", "dispute.opened", "dispute.closed", "credit.added", "limits.changed"]
+    );
+    assert!(finance.get("/app/billing").await.text.contains("Billing"));
     end(haven, fake).await;
 }

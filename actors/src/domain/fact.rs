@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::billing::BillingEvent;
 use super::ids::{KeyId, WorkspaceId};
 use super::key::{KeyKind, SpendReset};
 use super::mail::MailFact;
@@ -44,6 +45,8 @@ pub enum Fact {
     Mail(MailFact),
     /// Something happened to a payment.
     Payment(PaymentFact),
+    /// A workspace's people are told of money or limits.
+    Billing(BillingEvent),
 }
 
 impl Fact {
@@ -56,6 +59,7 @@ impl Fact {
             Self::KeyRevoked(fact) => Some(fact.workspace),
             Self::KeyRetired(fact) => Some(fact.workspace),
             Self::Payment(fact) => fact.workspace(),
+            Self::Billing(event) => Some(event.workspace),
             Self::PricesPublished(_)
             | Self::ProviderAccountSwitched(_)
             | Self::Audited(_)

@@ -168,6 +168,16 @@ id!(
 );
 
 id!(
+    /// One billing event, and with it its webhook.
+    EventId,
+    "evt_"
+);
+id!(
+    /// Where a workspace wants its webhooks.
+    EndpointId,
+    "whe_"
+);
+id!(
     /// A person who signs in.
     PersonId,
     "usr_"

@@ -1,7 +1,8 @@
 //! A fresh id of each kind, from the system's randomness.
 
 use crate::domain::ids::{
-    AttemptId, CheckoutId, KeyId, LinkId, MailId, PersonId, RefundId, RequestId, SessionId, WorkspaceId,
+    AttemptId, CheckoutId, EndpointId, EventId, KeyId, LinkId, MailId, PersonId, RefundId, RequestId, SessionId,
+    WorkspaceId,
 };
 use crate::domain::secret::Secret;
 use crate::domain::time::UnixMillis;
@@ -45,6 +46,16 @@ pub fn link_id(at: UnixMillis) -> LinkId {
 /// A mail's id.
 pub fn mail_id(at: UnixMillis) -> MailId {
     MailId::from_parts(at, random())
+}
+
+/// A billing event's id.
+pub fn event_id(at: UnixMillis) -> EventId {
+    EventId::from_parts(at, random())
+}
+
+/// The id of a place for webhooks.
+pub fn endpoint_id(at: UnixMillis) -> EndpointId {
+    EndpointId::from_parts(at, random())
 }
 
 /// A checkout's id.

@@ -3,9 +3,9 @@
 //! Opening replays the whole journal once: accounts, keys, prices, switches and audit rows come out of it.
 //! Holds that a crash left open are closed, durably, before the first request is served.
 
+mod billing;
 pub mod fresh;
 mod keys;
-mod letters;
 mod payments;
 mod replay;
 
@@ -32,7 +32,8 @@ use crate::ledger::{Ledger, LedgerError, Record};
 use crate::office::Office;
 use crate::price_books::PriceBooks;
 use crate::reports::Reports;
-use crate::workspace::{AskError, ChangeSettings, Desk, WorkspaceActor, WorkspaceHandle, WorkspaceView};
+use crate::workspace::{AskError, ChangeSettings, WorkspaceActor, WorkspaceHandle, WorkspaceView};
+pub use billing::CreditRefused;
 pub use keys::RotateError;
 pub use payments::{PayFailed, Told};
 use replay::replay;
@@ -231,21 +232,11 @@ impl Core {
                     self.start_actor(Account::opened(&created, self.policy.clone(), self.clock.now()));
                 }
                 Fact::Audited(row) => self.audit.lock().push(row),
-                Fact::Mail(MailFact::Queued(_) | MailFact::Resent { .. }) => self.mail_waits.notify_one(),
+                Fact::Mail(MailFact::Queued(_) | MailFact::Resent { .. }) => self.wake_senders(),
                 _ => {}
             }
         }
         Ok(answer)
-    }
-
-    /// Where a workspace's actor leaves what people are to be told.
-    pub fn desk(&self) -> Desk {
-        Desk { office: self.office.clone(), write: letters::write }
-    }
-
-    /// Mails may have been queued through [`Core::desk`]: they are looked for at once.
-    pub fn note_mails(&self) {
-        self.mail_waits.notify_one();
     }
 
     /// Opens a workspace; returns once it is durable.
@@ -283,11 +274,11 @@ impl Core {
         change: WorkspaceChanged,
         audit: AuditRow,
     ) -> Result<WorkspaceView, ChangeError> {
-        let message = ChangeSettings { change, audit: audit.clone(), desk: self.desk() };
+        let message = ChangeSettings { change, audit: audit.clone(), office: self.office.clone() };
         let (view, ticket) = workspace.ask(message).await??;
         self.journal.durable(ticket).await?;
         self.note_audit(audit);
-        self.note_mails();
+        self.wake_senders();
         Ok(view)
     }
 

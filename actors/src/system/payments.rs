@@ -128,13 +128,13 @@ impl Core {
         decide: impl FnOnce(&crate::office::Office, NanoUsd, UnixMillis) -> Result<Decision, E> + Send + 'static,
     ) -> Result<Decision, PayFailed<E>> {
         let handle = self.directory.find(workspace).ok_or(PayFailed::NoWorkspace)?;
-        let message = Pay { desk: self.desk(), decide: Box::new(decide), audit: audit.clone() };
+        let message = Pay { office: self.office.clone(), decide: Box::new(decide), audit: audit.clone() };
         let answer = handle.ask(message).await.map_err(ChangeError::from)?;
         let Carried { outcome, ticket } = answer.map_err(ChangeError::from)?;
         self.journal.durable(ticket).await.map_err(ChangeError::from)?;
         match outcome {
             Ok(decision) => {
-                self.mail_waits.notify_one();
+                self.wake_senders();
                 if let Some(row) = audit {
                     self.note_audit(row);
                 }

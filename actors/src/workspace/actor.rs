@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult};
+use parking_lot::Mutex;
 
-use super::desk::{self, Desk};
 use crate::clock::Clock;
 use crate::domain::account::{
     Account, Admission, Charge, CreditError, Credited, ExtendRefused, HoldClosed, KeyView, Profile, Settings, Standing,
 };
+use crate::domain::billing::Happened;
 use crate::domain::entry::Entry;
 use crate::domain::fact::{AuditRow, Fact, WorkspaceChanged};
 use crate::domain::hold::Progress;
@@ -20,9 +21,10 @@ use crate::domain::ids::{KeyId, RequestId, WorkspaceId};
 use crate::domain::limits::Limits;
 use crate::domain::money::NanoUsd;
 use crate::domain::refusal::{Feature, Refusal};
-use crate::domain::time::UnixMillis;
+use crate::domain::time::{Now, UnixMillis};
 use crate::journal::{Class, Journal, JournalRefusal, Ticket};
 use crate::ledger::Record;
+use crate::office::Office;
 
 /// How often holds are looked through for ones whose time is over.
 const EXPIRY_SWEEP: Duration = Duration::from_mins(1);
@@ -44,6 +46,31 @@ impl WorkspaceActor {
     /// Hands entries to the journal. They are already in the account, so they are taken whatever the queue.
     pub(super) fn record(&self, entries: impl IntoIterator<Item = Entry>) -> Ticket {
         self.record_all(entries.into_iter().map(Record::Entry).collect())
+    }
+
+    /// Hands records to the journal together with what people are told of them; the office knows it in the same order.
+    fn record_told(
+        &self,
+        office: &Mutex<Office>,
+        mut records: Vec<Record>,
+        happened: Vec<Happened>,
+        entry: Option<&Entry>,
+        now: Now,
+    ) -> Ticket {
+        let mut office = office.lock();
+        records.extend(self.told(&office, happened, entry, now).into_iter().map(Record::Fact));
+        let facts: Vec<Fact> = records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Fact(fact) => Some(fact.clone()),
+                Record::Entry(_) | Record::Progress { .. } => None,
+            })
+            .collect();
+        let ticket = self.record_all(records);
+        for fact in &facts {
+            office.apply(fact);
+        }
+        ticket
     }
 
     pub(super) fn record_all(&self, records: Vec<Record>) -> Ticket {
@@ -245,8 +272,8 @@ pub struct Credit {
     pub idempotency_key: Arc<str>,
     /// Written with the entry.
     pub audit: AuditRow,
-    /// Where it is told.
-    pub desk: Desk,
+    /// Where it is known who is told.
+    pub office: Arc<Mutex<Office>>,
 }
 
 /// A credit was not made.
@@ -267,19 +294,16 @@ impl Handler<Credit> for WorkspaceActor {
     fn handle(&mut self, message: Credit, _: &mut Self::Context) -> Self::Result {
         let now = self.clock.now();
         self.journal.accepts(Class::Bounded)?;
-        let before = self.before();
+        let before = self.account.limits();
+        let happened = Happened::Credit { amount_usd: message.amount, reason: message.reason.to_string() };
         match self.account.credit(message.amount, message.reason, message.idempotency_key, now)? {
             // The first one may still be on its way to the disk: who waits for an empty append waits for it.
             Credited::Replayed(entry) => Ok((entry, self.record([]), false)),
             Credited::New(entry) => {
-                let mut office = message.desk.office.lock();
-                let told = self.letters(&message.desk, &office, before, desk::credited(message.amount), now.wall);
-                let facts = std::iter::once(Fact::Audited(message.audit)).chain(told.iter().cloned());
-                let records = std::iter::once(Record::Entry(entry.clone())).chain(facts.map(Record::Fact)).collect();
-                let ticket = self.record_all(records);
-                for fact in &told {
-                    office.apply(fact);
-                }
+                let changed = Happened::of_limits(before, self.account.limits());
+                let happened = std::iter::once(happened).chain(changed).collect();
+                let records = vec![Record::Entry(entry.clone()), Record::Fact(Fact::Audited(message.audit))];
+                let ticket = self.record_told(&message.office, records, happened, Some(&entry), now);
                 Ok((entry, ticket, true))
             }
         }
@@ -294,28 +318,24 @@ pub struct ChangeSettings {
     pub change: WorkspaceChanged,
     /// Written with it.
     pub audit: AuditRow,
-    /// Where it is told.
-    pub desk: Desk,
+    /// Where it is known who is told.
+    pub office: Arc<Mutex<Office>>,
 }
 
 impl Handler<ChangeSettings> for WorkspaceActor {
     type Result = Result<(WorkspaceView, Ticket), JournalRefusal>;
 
-    fn handle(&mut self, message: ChangeSettings, _: &mut Self::Context) -> Self::Result {
-        let ChangeSettings { change, audit, desk } = message;
+    fn handle(
+        &mut self,
+        ChangeSettings { change, audit, office }: ChangeSettings,
+        _: &mut Self::Context,
+    ) -> Self::Result {
         self.journal.accepts(Class::Bounded)?;
-        let (before, now) = (self.before(), self.clock.now());
-        // Held until the change is queued, so that account and office have the same one of two names.
-        let mut office = desk.office.lock();
+        let (now, before) = (self.clock.now(), self.account.limits());
         self.account.change(&change, now);
-        let told = self.letters(&desk, &office, before, Vec::new(), now.wall);
-        let mut facts = vec![Fact::WorkspaceChanged(change), Fact::Audited(audit)];
-        facts.extend(told);
-        let ticket = self.record_all(facts.iter().cloned().map(Record::Fact).collect());
-        for fact in &facts {
-            office.apply(fact);
-        }
-        drop(office);
+        let happened = Happened::of_limits(before, self.account.limits()).into_iter().collect();
+        let records = vec![Record::Fact(Fact::WorkspaceChanged(change)), Record::Fact(Fact::Audited(audit))];
+        let ticket = self.record_told(&office, records, happened, None, now);
         Ok((self.view(), ticket))
     }
 }

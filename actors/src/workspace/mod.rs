@@ -1,7 +1,7 @@
 //! A workspace as an actor: it owns the account; everyone else holds a handle or, while a request runs, a lease.
 
 mod actor;
-mod desk;
+mod billing;
 mod handle;
 mod keys;
 mod lease;
@@ -11,7 +11,6 @@ pub use actor::{
     Admit, AdmitFree, AdmitReply, ChangeSettings, Close, CloseReply, Credit, CreditFailed, Describe, Extend, Granted,
     How, NotAdmitted, NoteProgress, ReadStanding, WorkspaceActor, WorkspaceView,
 };
-pub use desk::{Desk, WriteLetters};
 pub use handle::{AskError, Rebuild, WorkspaceHandle};
 pub use keys::{CreateKey, KeyUse, RevokeKey, RotateFailed, RotateKey, UseKey, Used};
 pub use lease::{Lease, Settled};

@@ -4,11 +4,14 @@
 //! order of the journal, and no second event finds the state of before the first. Lock order: actor, office, journal;
 //! nobody who holds the office's lock waits for an actor.
 
+use std::sync::Arc;
+
 use actix::{Handler, Message};
+use parking_lot::Mutex;
 
 use super::actor::WorkspaceActor;
-use super::desk::Desk;
 use crate::domain::account::CreditError;
+use crate::domain::billing::{Happened, of_payments};
 use crate::domain::fact::{AuditRow, Fact, WorkspaceChanged};
 use crate::domain::money::NanoUsd;
 use crate::domain::payment::Decision;
@@ -22,8 +25,8 @@ type Decide<E> = Box<dyn FnOnce(&Office, NanoUsd, UnixMillis) -> Result<Decision
 
 /// Has a payment decided and carried out.
 pub struct Pay<E: Send + 'static> {
-    /// Where it is known, and told.
-    pub desk: Desk,
+    /// Where it is known.
+    pub office: Arc<Mutex<Office>>,
     /// The decision.
     pub decide: Decide<E>,
     /// Written with it.
@@ -56,11 +59,10 @@ impl<E: Send + 'static> Handler<Pay<E>> for WorkspaceActor {
     type Result = Result<Carried<E>, JournalRefusal>;
 
     fn handle(&mut self, message: Pay<E>, _: &mut Self::Context) -> Self::Result {
-        let Pay { desk, decide, audit } = message;
+        let Pay { office, decide, audit } = message;
         self.journal.accepts(Class::Bounded)?;
         let now = self.clock.now();
-        let before = self.before();
-        let mut office = desk.office.lock();
+        let mut office = office.lock();
         let decision = match decide(&office, self.account.available(), now.wall) {
             Ok(decision) => decision,
             // What it was refused for may still be on its way to the disk.
@@ -69,13 +71,15 @@ impl<E: Send + 'static> Handler<Pay<E>> for WorkspaceActor {
             }
         };
         let moves = decision.movement.as_ref().filter(|movement| !movement.is_nothing());
+        let before = self.account.limits();
         let entry = match moves.map(|movement| self.account.move_payment(movement, now)).transpose() {
             Ok(entry) => entry,
             Err(error) => return Ok(Carried { outcome: Err(PayError::Account(error)), ticket: self.record([]) }),
         };
         let mut facts: Vec<Fact> = decision.facts.iter().cloned().map(Fact::Payment).collect();
-        let news = office.payments.news(&decision.facts);
-        facts.extend(self.letters(&desk, &office, before, news, now.wall));
+        let mut happened = of_payments(&office.payments, &decision.facts);
+        happened.extend(Happened::of_limits(before, self.account.limits()));
+        facts.extend(self.told(&office, happened, entry.as_ref(), now));
         if decision.suspend && !self.account.settings().suspended {
             let change = WorkspaceChanged {
                 suspended: Some(true),

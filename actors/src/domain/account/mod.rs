@@ -158,7 +158,7 @@ impl Account {
     }
 
     /// Money that was not charged yet.
-    fn whole(&self) -> NanoUsd {
+    pub(crate) fn whole(&self) -> NanoUsd {
         self.available.checked_add(self.held).unwrap_or(NanoUsd::MAX)
     }
 

@@ -110,7 +110,8 @@ impl Account {
             | Fact::Audited(_)
             | Fact::People(_)
             | Fact::Mail(_)
-            | Fact::Payment(_) => {}
+            | Fact::Payment(_)
+            | Fact::Billing(_) => {}
         }
     }
 

@@ -78,6 +78,9 @@ pub enum MailContent {
         payment: String,
         /// How much was credited.
         amount_usd: NanoUsd,
+        /// How things stand then.
+        #[serde(default)]
+        after: After,
     },
     /// Money went back.
     Refund {
@@ -85,6 +88,9 @@ pub enum MailContent {
         payment: String,
         /// How much.
         amount_usd: NanoUsd,
+        /// How things stand then.
+        #[serde(default)]
+        after: After,
     },
     /// A customer's bank takes a payment back.
     DisputeOpened {
@@ -92,6 +98,9 @@ pub enum MailContent {
         payment: String,
         /// How much.
         amount_usd: NanoUsd,
+        /// How things stand then.
+        #[serde(default)]
+        after: After,
     },
     /// The bank decided.
     DisputeClosed {
@@ -101,6 +110,9 @@ pub enum MailContent {
         amount_usd: NanoUsd,
         /// The payment stands.
         won: bool,
+        /// How things stand then.
+        #[serde(default)]
+        after: After,
     },
     /// An operator gave credit.
     Credit {
@@ -109,6 +121,9 @@ pub enum MailContent {
         /// Why, where it was said.
         #[serde(default)]
         reason: Option<String>,
+        /// How things stand then.
+        #[serde(default)]
+        after: After,
     },
     /// The automatic top-up worked.
     AutoTopUpDone {
@@ -116,6 +131,9 @@ pub enum MailContent {
         payment: String,
         /// How much.
         amount_usd: NanoUsd,
+        /// How things stand then.
+        #[serde(default)]
+        after: After,
     },
     /// The automatic top-up failed.
     AutoTopUpFailed {
@@ -140,6 +158,17 @@ pub enum MailContent {
     },
     /// Nothing is left.
     ZeroBalance,
+}
+
+/// How things stand after money moved. Mails of older journals do not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
+    /// The balance.
+    #[serde(default)]
+    pub balance_usd: Option<NanoUsd>,
+    /// The number under which the receipt is found.
+    #[serde(default)]
+    pub receipt: Option<u64>,
 }
 
 impl MailContent {

@@ -16,7 +16,7 @@ use super::money::NanoUsd;
 use super::time::UnixMillis;
 
 pub use backoff::{KEPT_TRYING_MS, wait_ms};
-pub use content::{KINDS, MailContent};
+pub use content::{After, KINDS, MailContent};
 pub use notices::{BalanceLevel, Crossing, LINE_DEFAULT, Notices, USED_UP_BELOW};
 pub use outbox::{Delivery, DeliveryState, ENDED_KEPT, Outbox, ResendRefusal};
 

@@ -9,7 +9,6 @@ mod auto;
 mod decide;
 mod event;
 mod fact;
-mod news;
 #[cfg(test)]
 mod tests;
 
@@ -207,6 +206,16 @@ impl Payments {
     pub fn dispute_reason(&self, workspace: WorkspaceId) -> Option<&str> {
         let dispute = self.disputes.get(self.workspaces.get(&workspace)?.disputed.as_ref()?)?;
         dispute.back.as_ref().map(|back| back.reason.as_deref().unwrap_or("not given"))
+    }
+
+    /// A refund that was made without us, by the provider's id.
+    pub fn refunded_outside_as(&self, provider_refund: &str) -> Option<&MoneyBack> {
+        self.refunds_outside.get(provider_refund)?.back.as_ref()
+    }
+
+    /// A dispute that took money, by the provider's id.
+    pub fn disputed_as(&self, dispute: &str) -> Option<&MoneyBack> {
+        self.disputes.get(dispute)?.back.as_ref()
     }
 
     /// The workspace that an event is about, where that is known.

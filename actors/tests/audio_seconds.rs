@@ -86,3 +86,25 @@ fn pcm_as_the_same_samples_in_a_file() {
     let decoded = decoded_seconds("wav", &samples::wav(count, count * 2));
     assert!((meter.microseconds() as f64 / 1e6 - decoded).abs() < 0.001, "{decoded}");
 }
+
+/// Speech that breaks off is billed by what came: cut anywhere, it lasts as long as a decoder finds in that part. Of a
+/// page of Ogg that is not whole, a decoder hears nothing.
+#[test]
+fn a_part_of_every_format() {
+    let files = [
+        (AudioFormat::Mp3, MP3_KINDS[0].file(200)),
+        (AudioFormat::Wav, samples::wav(24_000 * 5, u32::MAX)),
+        (AudioFormat::Opus, samples::opus(7, 30, 312, 700)),
+    ];
+    for (format, file) in files {
+        for eighth in 2..=7 {
+            // Within a frame, a sample, a page.
+            agree(format, &file[..file.len() * eighth / 8 + 3], 0.5);
+        }
+    }
+    let pcm = samples::pcm(24_000 * 5);
+    let mut meter = AudioMeter::new(AudioFormat::Pcm);
+    meter.push(&pcm[..pcm.len() / 3]).unwrap();
+    let decoded = decoded_seconds("wav", &samples::wav(24_000 * 5, u32::MAX)[..pcm.len() / 3 + 59]);
+    assert!((meter.microseconds() as f64 / 1e6 - decoded).abs() < 0.1, "{decoded}");
+}

@@ -1,8 +1,8 @@
 //! Deletes images a grace hour after their links are over.
 //!
 //! A round lists the folders whose hour is over and deletes, oldest first and within bounds, what their names say is
-//! due. It keeps no state: a round that was cut short is taken up by the next, on this gateway or another one that
-//! shares the place. What is not named as `store` names images is left alone.
+//! due. What cannot be deleted is passed over. It keeps no state: a round that was cut short is taken up by the next, on
+//! this gateway or another one that shares the place. What is not named as `store` names images is left alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +29,19 @@ pub struct Swept {
     pub deleted: usize,
     /// So many could not be deleted; the next round tries again.
     pub failed: usize,
+    /// So many folders could not be listed to their end; the next round tries again.
+    pub unlisted: usize,
     /// The round ended at its bound, and more may be due.
     pub more: bool,
+}
+
+impl Swept {
+    /// One cause a round: a thousand failures mostly have the same.
+    fn log_first(&self, error: &object_store::Error) {
+        if (self.failed, self.unlisted) == (0, 0) {
+            tracing::warn!(%error, "images whose links are over could not all be deleted");
+        }
+    }
 }
 
 /// Sweeps now and then every few minutes, for as long as the process runs.
@@ -44,17 +55,18 @@ pub async fn keep_clean(images: Arc<Images>, clock: Clock) {
     }
 }
 
-/// One round and its line in the log; tells whether another one is worth while at once.
+/// One round and its line in the log; tells whether another one is worth while at once. It is wherever a round ended at
+/// its bound, since that many images are gone then, whatever else could not be deleted.
 async fn round(images: &Images, now: UnixMillis) -> bool {
     match images.sweep(now, ROUND_MAX).await {
-        Ok(Swept { deleted: 0, failed: 0, .. }) => false,
-        Ok(Swept { deleted, failed: 0, more }) => {
+        Ok(Swept { deleted: 0, failed: 0, unlisted: 0, .. }) => false,
+        Ok(Swept { deleted, failed: 0, unlisted: 0, more }) => {
             tracing::info!(deleted, "deleted images whose links are over");
             more
         }
-        Ok(Swept { deleted, failed, .. }) => {
-            tracing::warn!(deleted, failed, "some images whose links are over could not be deleted");
-            false
+        Ok(Swept { deleted, failed, unlisted, more }) => {
+            tracing::warn!(deleted, failed, unlisted, "some images whose links are over are left for the next round");
+            more
         }
         Err(error) => {
             tracing::warn!(%error, "images whose links are over cannot be listed");
@@ -64,38 +76,62 @@ async fn round(images: &Images, now: UnixMillis) -> bool {
 }
 
 impl Store {
-    /// Deletes at most `max` images that were due at `now`.
+    /// Deletes at most `max` images that were due at `now`. What cannot be listed or deleted is passed over and does
+    /// not count, however much of it there is: it must not keep the rest.
     ///
     /// # Errors
-    /// The place cannot be listed. What was listed before is not deleted then; the next round does.
+    /// The folders cannot be listed.
     pub(super) async fn sweep(&self, now: UnixMillis, max: usize) -> Result<Swept, StoreError> {
         // An image is due where `expires_at + GRACE_SECONDS <= now`.
         let expired_by = now.0.div_euclid(1000).saturating_sub(GRACE_SECONDS);
-        let mut due = Vec::new();
+        let mut swept = Swept::default();
         for folder in self.folders(expired_by).await? {
             let mut names = self.objects.list(Some(&folder));
-            while due.len() < max
-                && let Some(object) = names.next().await
-            {
-                let name = object?.location;
-                if parse_object_name(&name).is_some_and(|named| named.expires_at <= expired_by) {
-                    due.push(name);
+            let mut is_listed = false;
+            while !is_listed {
+                let mut due = Vec::new();
+                while due.len() < max.saturating_sub(swept.deleted) {
+                    match names.next().await {
+                        Some(Ok(object)) => {
+                            let named = parse_object_name(&object.location);
+                            if named.is_some_and(|named| named.expires_at <= expired_by) {
+                                due.push(object.location);
+                            }
+                        }
+                        // The rest of this folder is the next round's.
+                        Some(Err(error)) => {
+                            swept.log_first(&error);
+                            swept.unlisted += 1;
+                            is_listed = true;
+                            break;
+                        }
+                        None => {
+                            is_listed = true;
+                            break;
+                        }
+                    }
                 }
-            }
-        }
-        let mut swept = Swept { more: due.len() >= max, ..Swept::default() };
-        let mut deletions = self.objects.delete_stream(stream::iter(due.into_iter().map(Ok)).boxed());
-        while let Some(deleted) = deletions.next().await {
-            match deleted.map_err(StoreError::from) {
-                // Another gateway was faster.
-                Ok(_) | Err(StoreError::Missing) => swept.deleted += 1,
-                Err(error) => {
-                    tracing::debug!(%error, "an image could not be deleted");
-                    swept.failed += 1;
+                self.delete(due, &mut swept).await;
+                if swept.deleted >= max {
+                    return Ok(Swept { more: true, ..swept });
                 }
             }
         }
         Ok(swept)
+    }
+
+    async fn delete(&self, due: Vec<Path>, swept: &mut Swept) {
+        let mut deletions = self.objects.delete_stream(stream::iter(due.into_iter().map(Ok)).boxed());
+        while let Some(deleted) = deletions.next().await {
+            match deleted {
+                // Another gateway was faster.
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => swept.deleted += 1,
+                Err(error) => {
+                    swept.log_first(&error);
+                    swept.failed += 1;
+                }
+            }
+        }
     }
 
     /// Folders with images that expired by then, the oldest first.
@@ -111,3 +147,6 @@ impl Store {
         Ok(numbered.into_iter().map(|(_, folder)| folder).collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! very origin that the provider is configured with; everything else is never asked. Redirects are checked the
 //! same way, and what comes is an image by its own bytes or nothing. Reading costs nothing, so it is repeated.
 
+use super::metadata;
 use crate::media::{Answer, Auth, Call, Image, News, Place, Setting};
 
 /// The largest file of an image.
@@ -128,7 +129,7 @@ impl Download {
 
     fn answered(&mut self, hosts: &Hosts, answer: Answer) -> Fetch {
         match answer.status {
-            200 => match Image::read(answer.body) {
+            200 => match Image::read(metadata::cleaned(answer.body)) {
                 Some(image) => Fetch::Done(image),
                 None => self.again("a PNG, JPEG or WebP file"),
             },

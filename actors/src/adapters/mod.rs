@@ -13,6 +13,7 @@ pub mod gemini;
 pub mod image;
 pub mod json_depth;
 pub mod media_type;
+mod metadata;
 pub mod novelai;
 pub mod openai;
 pub mod pixai;

@@ -283,17 +283,30 @@ for (const model of ONE_OF_EACH) {
 
 const isImage = (bytes) => ['89504e47', 'ffd8ffe0', 'ffd8ffdb', 'ffd8ffe1'].includes(bytes.subarray(0, 4).toString('hex'));
 
-for (const model of ['seedream-5', 'novelai-v4', 'pixai-v4', 'nano-banana-pro']) {
-  test(`${model}: images`, async () => {
-    const prompt = `${marker()} a lighthouse`;
-    const inside = await client.images.generate({ model, prompt, response_format: 'b64_json' });
-    assert.ok(isImage(Buffer.from(inside.data[0].b64_json, 'base64')));
-    const { data, response } = await client.images.generate({ model, prompt, response_format: 'url' }).withResponse();
-    assert.equal(response.headers.get('lmhaven-model'), model);
-    const file = await fetch(data.data[0].url);
-    assert.equal(file.status, 200);
-    assert.ok(isImage(Buffer.from(await file.arrayBuffer())));
-  });
+// Every documented class of sizes; what is not made exactly is made as near as the model can.
+const SIZES = {
+  'seedream-5': ['auto', '1024x1024', '2048x2048', '1536x1024', '1024x1536', '1792x1024', '512x512'],
+  'novelai-v4': ['auto', '1024x1024', '1536x1024', '1024x1536', '1792x1024', '256x256'],
+  'pixai-v4': ['auto', '1024x1024', '1536x1024', '1024x1536', '1792x1024'],
+  'nano-banana-pro': ['auto', '1024x1024', '1536x1024', '1024x1536', '2048x2048', '4096x4096'],
+};
+
+for (const [model, sizes] of Object.entries(SIZES)) {
+  for (const size of sizes) {
+    test(`${model}: an image of ${size}`, async () => {
+      const prompt = `${marker()} a lighthouse`;
+      const inside = await client.images.generate({ model, prompt, size, response_format: 'b64_json' });
+      assert.equal(inside.data[0].url, undefined);
+      assert.ok(isImage(Buffer.from(inside.data[0].b64_json, 'base64')));
+      const ask = { model, prompt, size, response_format: 'url' };
+      const { data, response } = await client.images.generate(ask).withResponse();
+      assert.equal(response.headers.get('lmhaven-model'), model);
+      assert.equal(data.data[0].b64_json, undefined);
+      const file = await fetch(data.data[0].url);
+      assert.equal(file.status, 200);
+      assert.ok(isImage(Buffer.from(await file.arrayBuffer())));
+    });
+  }
 }
 
 for (const [format, type] of [['mp3', 'audio/mpeg'], ['opus', 'audio/ogg'], ['wav', 'audio/wav'], ['pcm', 'audio/pcm']]) {

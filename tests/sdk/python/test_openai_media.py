@@ -13,7 +13,7 @@ CLIENT = OpenAI(base_url=f"{URL}/v1", api_key=KEY, max_retries=0, timeout=60)
 SIZES = {
     "seedream-5": ["auto", "1024x1024", "2048x2048", "1536x1024", "1024x1536", "1792x1024", "512x512"],
     "novelai-v4": ["auto", "1024x1024", "1536x1024", "1024x1536", "1792x1024", "256x256"],
-    "pixai-v4": ["auto", "1536x1024"],
+    "pixai-v4": ["auto", "1024x1024", "1536x1024", "1024x1536", "1792x1024"],
     "nano-banana-pro": ["auto", "1024x1024", "1536x1024", "1024x1536", "2048x2048", "4096x4096"],
 }
 FORMATS = {"mp3": ("audio/mpeg", b"ID3"), "opus": ("audio/ogg", b"OggS"), "wav": ("audio/wav", b"RIFF"), "pcm": ("audio/pcm", b"")}
@@ -32,9 +32,11 @@ def test_sizes(model, size):
     assert answer.created > 0
 
 
-@pytest.mark.parametrize("model", SIZES)
-def test_links(model):
-    raw = CLIENT.images.with_raw_response.generate(model=model, prompt=f"{marker()} a harbour", response_format="url")
+@pytest.mark.parametrize(("model", "size"), [(model, size) for model, sizes in SIZES.items() for size in sizes])
+def test_links(model, size):
+    raw = CLIENT.images.with_raw_response.generate(
+        model=model, prompt=f"{marker()} a harbour", size=size, response_format="url"
+    )
     assert_headers(raw.headers, model)
     [image] = raw.parse().data
     assert image.b64_json is None

@@ -44,9 +44,16 @@ pub(crate) struct Drawing {
     pub(crate) watermarked: bool,
     /// White all over: what a provider draws that did not find its prompt.
     pub(crate) blank: bool,
-    /// Bytes of metadata added, for a picture of any size that shows the same.
+    /// Bytes added to the pixels' stream, for a file of any size that shows the same.
     pub(crate) pad_bytes: u64,
+    /// With [`METADATA`] beside the picture.
+    pub(crate) metadata: bool,
+    /// With the beginning of a C2PA manifest.
+    pub(crate) signed: bool,
 }
+
+/// What a provider should have kept to itself.
+pub(crate) const METADATA: &str = "metadata-canary: prompt, model and account";
 
 pub(crate) type Rgb = [u8; 3];
 
@@ -56,7 +63,17 @@ impl Drawing {
     /// A drawing for a prompt. The same prompt and number give the same drawing.
     pub(crate) fn new(seed: u64, prompt: &str, number: u64, (width, height): (u32, u32), format: ImageFormat) -> Self {
         let seed = digest(seed, &[prompt, &number.to_string()]);
-        Self { seed, width, height, format, watermarked: false, blank: false, pad_bytes: 0 }
+        Self {
+            seed,
+            width,
+            height,
+            format,
+            watermarked: false,
+            blank: false,
+            pad_bytes: 0,
+            metadata: false,
+            signed: false,
+        }
     }
 
     /// The colour of a row, from zero at the top.
@@ -100,8 +117,9 @@ impl Drawing {
 
     /// The name of the file, from which [`Drawing::from_name`] reads the drawing again.
     pub(crate) fn name(&self) -> String {
-        let Self { seed, width, height, format, watermarked, blank, pad_bytes } = self;
-        let marks = u8::from(*watermarked) | (u8::from(*blank) << 1);
+        let Self { seed, width, height, format, watermarked, blank, pad_bytes, metadata, signed } = self;
+        let flags = [watermarked, blank, metadata, signed];
+        let marks = flags.iter().rev().fold(0, |marks, flag| marks << 1 | u8::from(**flag));
         format!("{seed:016x}_{width}x{height}_{marks}_{pad_bytes}.{}", format.extension())
     }
 
@@ -114,8 +132,8 @@ impl Drawing {
         let marks: u8 = parts.next()?.parse().ok()?;
         let pad_bytes = parts.next()?.parse().ok()?;
         let (width, height) = (width.parse().ok()?, height.parse().ok()?);
-        let (watermarked, blank) = (marks & 1 != 0, marks & 2 != 0);
-        Some(Self { seed, width, height, format, watermarked, blank, pad_bytes })
+        let [watermarked, blank, metadata, signed] = [1, 2, 4, 8].map(|flag| marks & flag != 0);
+        Some(Self { seed, width, height, format, watermarked, blank, pad_bytes, metadata, signed })
     }
 }
 
@@ -125,8 +143,12 @@ mod tests {
 
     #[test]
     fn a_drawing_is_told_by_its_name() {
-        let drawing =
-            Drawing { watermarked: true, pad_bytes: 9, ..Drawing::new(7, "a cat", 0, (848, 1264), ImageFormat::Jpeg) };
+        let drawing = Drawing {
+            watermarked: true,
+            signed: true,
+            pad_bytes: 9,
+            ..Drawing::new(7, "a cat", 0, (848, 1264), ImageFormat::Jpeg)
+        };
         assert_eq!(Drawing::from_name(&drawing.name()), Some(drawing.clone()));
         assert_ne!(Drawing::new(7, "a dog", 0, (848, 1264), ImageFormat::Jpeg).seed, drawing.seed);
         assert_eq!(Drawing::from_name("x.png"), None);

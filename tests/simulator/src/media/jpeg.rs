@@ -3,7 +3,7 @@
 //! A block of one colour is its first coefficient and "end of block". The codes of the first coefficient are the
 //! usual ones (ITU T.81, table K.3); the table for the others has "end of block" alone, in one bit.
 
-use super::drawing::{Drawing, Rgb};
+use super::drawing::{Drawing, METADATA, Rgb};
 
 /// How many blocks of each component stand in one unit of sixteen by sixteen pixels: Y, Cb, Cr.
 const BLOCKS: [usize; 3] = [4, 1, 1];
@@ -15,18 +15,16 @@ const CODE_COUNTS: [u8; 16] = [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0];
 const CODES: [(u32, u32); 9] =
     [(0b00, 2), (0b010, 3), (0b011, 3), (0b100, 3), (0b101, 3), (0b110, 3), (0b1110, 4), (0b1_1110, 5), (0b11_1110, 6)];
 
-/// The most bytes of a comment in one segment.
-const COMMENT_BYTES_MAX: u64 = 65_533;
-
 /// The file. Sides beyond 65,535 do not fit the format and are cut to that.
 pub(crate) fn write(drawing: &Drawing) -> Vec<u8> {
     let mut out = vec![0xff, 0xd8];
     segment(&mut out, 0xe0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
-    let mut left = drawing.pad_bytes;
-    while left > 0 {
-        let length = left.min(COMMENT_BYTES_MAX);
-        segment(&mut out, 0xfe, &vec![b'.'; usize::try_from(length).unwrap_or(0)]);
-        left -= length;
+    if drawing.metadata {
+        segment(&mut out, 0xe1, &[b"Exif\0\0II*\0".as_slice(), METADATA.as_bytes()].concat());
+        segment(&mut out, 0xfe, METADATA.as_bytes());
+    }
+    if drawing.signed {
+        segment(&mut out, 0xeb, b"JP\0\x01\0\0\0\x01\0\0\0\x10jumbc2pa");
     }
     // All quantised by eight, which makes a block's first coefficient its level.
     segment(&mut out, 0xdb, &[[0].as_slice(), &[8; 64]].concat());
@@ -41,6 +39,8 @@ pub(crate) fn write(drawing: &Drawing) -> Vec<u8> {
     segment(&mut out, 0xc4, &[[0x10].as_slice(), &one, &[0]].concat());
     segment(&mut out, 0xda, &[3, 1, 0, 2, 0, 3, 0, 0, 63, 0]);
     out.extend(scan(drawing));
+    // Any number of fill bytes may precede a marker.
+    out.resize(out.len() + usize::try_from(drawing.pad_bytes).unwrap_or(0), 0xff);
     out.extend([0xff, 0xd9]);
     out
 }

@@ -3,7 +3,7 @@
 //! A row is its colour once and then a copy of it (deflate's fixed codes, distance three), and the checksum of a row
 //! has a closed form; so a picture costs as many steps as it has rows, whatever its width.
 
-use super::drawing::{Drawing, Rgb};
+use super::drawing::{Drawing, METADATA, Rgb};
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
@@ -22,9 +22,12 @@ pub(crate) fn write(drawing: &Drawing, texts: &[(&str, String)]) -> Vec<u8> {
         data.extend(text.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap_or(b'?')));
         chunk(&mut out, *b"tEXt", &data);
     }
-    if drawing.pad_bytes > 0 {
-        // Private and ancillary: every reader may skip it.
-        chunk(&mut out, *b"fiLl", &vec![0; usize::try_from(drawing.pad_bytes).unwrap_or(0)]);
+    if drawing.metadata {
+        chunk(&mut out, *b"tEXt", format!("parameters\0{METADATA}").as_bytes());
+        chunk(&mut out, *b"eXIf", METADATA.as_bytes());
+    }
+    if drawing.signed {
+        chunk(&mut out, *b"caBX", b"\0\0\0\x10jumbc2pa");
     }
     chunk(&mut out, *b"IDAT", &compressed(drawing));
     chunk(&mut out, *b"IEND", &[]);
@@ -42,9 +45,16 @@ fn chunk(out: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) {
 
 // --- zlib ---------------------------------------------------------------------------------------------------------
 
+/// A block of deflate that is not compressed and has nothing in it: padding.
+const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xff, 0xff];
+
 /// The rows as a zlib stream of one block with fixed codes (RFC 1950, RFC 1951).
 fn compressed(drawing: &Drawing) -> Vec<u8> {
-    let mut bits = Bits { out: vec![0x78, 0x01], ..Bits::default() };
+    let mut out = vec![0x78, 0x01];
+    for _ in 0..drawing.pad_bytes.div_ceil(EMPTY_BLOCK.len() as u64) {
+        out.extend(EMPTY_BLOCK);
+    }
+    let mut bits = Bits { out, ..Bits::default() };
     // The last block, with fixed codes.
     bits.push(0b011, 3);
     let mut sum = Adler { a: 1, b: 0 };

@@ -15,8 +15,12 @@ pub struct MediaChange {
     pub pixels: Option<(u32, u32)>,
     /// Pictures in this format, whatever was asked for; what the answer says of the format stays.
     pub image_format: Option<ImageFormat>,
-    /// So many bytes of metadata in each picture.
+    /// So many bytes more in each picture, which shows the same.
     pub pad_bytes: u64,
+    /// Text beside each picture, in the ways of its format: `metadata-canary: …`.
+    pub metadata: bool,
+    /// The beginning of a C2PA manifest beside each picture.
+    pub signed: bool,
 }
 
 /// Changes to an answer of Ark.

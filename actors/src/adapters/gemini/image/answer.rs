@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::fault;
+use crate::adapters::metadata;
 use crate::media::{Image, MediaFault};
 
 /// Base 64 that is decoded at a time: whole groups of four.
@@ -75,7 +76,7 @@ pub(super) fn image(body: Bytes) -> Result<Image, MediaFault> {
     drop(body);
     let bytes = decoded(text.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..])));
     let bytes = bytes.ok_or(MediaFault::Malformed { what: "image data" })?;
-    Image::read(bytes).ok_or(MediaFault::Malformed { what: "a PNG, JPEG or WebP file" })
+    Image::read(metadata::cleaned(bytes)).ok_or(MediaFault::Malformed { what: "a PNG, JPEG or WebP file" })
 }
 
 /// Base 64 becomes what it stands for, without other memory: what was read is longer than what is written.

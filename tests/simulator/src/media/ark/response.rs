@@ -87,7 +87,8 @@ fn pictures(order: &Order, studio: &Studio<'_>) -> Vec<Made> {
         let format = media.image_format.unwrap_or(order.format);
         let pixels = media.pixels.unwrap_or(order.size);
         let drawing = Drawing::new(studio.seed, &order.prompt, at, pixels, format);
-        Made::Picture(Drawing { watermarked: order.watermarked, pad_bytes: media.pad_bytes, ..drawing })
+        let crate::MediaChange { pad_bytes, metadata, signed, .. } = *media;
+        Made::Picture(Drawing { watermarked: order.watermarked, pad_bytes, metadata, signed, ..drawing })
     };
     (0..number).map(make).collect()
 }

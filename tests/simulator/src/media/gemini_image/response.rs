@@ -77,7 +77,8 @@ fn pictures(order: &Order, studio: &Studio<'_>) -> Vec<Value> {
     let format = media.image_format.unwrap_or(ImageFormat::Jpeg);
     let part = |number: u64, pad_bytes: u64, is_thought: bool| {
         let drawing = Drawing::new(studio.seed, &order.prompt, number, media.pixels.unwrap_or(order.size), format);
-        let data = STANDARD.encode(Drawing { pad_bytes, ..drawing }.bytes());
+        let data =
+            STANDARD.encode(Drawing { pad_bytes, metadata: media.metadata, signed: media.signed, ..drawing }.bytes());
         // What is said of the format is what this model always makes.
         let mut part = json!({"inlineData": {"mimeType": ImageFormat::Jpeg.mime(), "data": data}});
         if let (Some(part), true) = (part.as_object_mut(), is_thought) {

@@ -100,6 +100,8 @@ fn create(incoming: &Incoming<'_>, studio: &Studio<'_>) -> Result<Reply, Refusal
     let pixels = rule.pixels.unwrap_or(order.size);
     let draw = |at: u64| Drawing {
         pad_bytes: rule.pad_bytes,
+        metadata: rule.metadata,
+        signed: rule.signed,
         ..Drawing::new(studio.seed, &order.prompt, order.seed.wrapping_add(at), pixels, format)
     };
     let drawings: Vec<Drawing> = (0..change.images.unwrap_or(order.batch)).map(draw).collect();

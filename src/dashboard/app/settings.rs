@@ -29,8 +29,8 @@ struct Settings {
     /// Below which balance the owner is told; empty where never.
     notice_line: String,
     saved: bool,
-    refused: bool,
-    name_refused: bool,
+    /// The field whose value was not taken, if any: `name` or `line`.
+    refused: &'static str,
 }
 
 /// Characters of a workspace's name.
@@ -57,8 +57,7 @@ fn as_it_is(worker: &Worker, visit: &Visit) -> Settings {
         created: format::day(visit.view.profile.created_at),
         notice_line: line.map(|line| line.to_string()).unwrap_or_default(),
         saved: false,
-        refused: false,
-        name_refused: false,
+        refused: "",
     }
 }
 
@@ -72,7 +71,7 @@ pub(super) async fn rename(worker: &Worker, visit: Visit, fields: &Fields) -> Re
     }
     let name = fields.get("name").unwrap_or_default().trim().to_owned();
     if name.is_empty() || name.chars().count() > NAME_LEN_MAX || name.chars().any(char::is_control) {
-        let page = Settings { name, name_refused: true, ..as_it_is(worker, &visit) };
+        let page = Settings { name, refused: "name", ..as_it_is(worker, &visit) };
         return Ok(page::private(StatusCode::UNPROCESSABLE_ENTITY, &page));
     }
     let core = &worker.gateway.core;
@@ -108,7 +107,7 @@ pub(super) async fn set_notice_line(worker: &Worker, visit: Visit, fields: &Fiel
         text => match text.parse::<NanoUsd>() {
             Ok(line) if !line.is_negative() && line <= LINE_MAX => Some(line),
             _ => {
-                let page = Settings { refused: true, ..as_it_is(worker, &visit) };
+                let page = Settings { refused: "line", ..as_it_is(worker, &visit) };
                 return Ok(page::private(StatusCode::BAD_REQUEST, &page));
             }
         },

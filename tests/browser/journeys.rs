@@ -113,8 +113,8 @@ async fn a_stream_is_stopped_in_the_middle_and_costs_what_had_come() {
         (!text.is_empty()).then_some(text)
     })
     .await;
+    // No look at the page here: on a slow machine that takes longer than a stream may be silent.
     browser.text_with("#status", "Running…").await;
-    browser.look("playground-running").await;
     browser.find("#stop").await.click().await.unwrap();
     browser.text_with("#status", "Stopped. Cost: $0.").await;
     assert!(browser.find("#output").await.text().await.unwrap().starts_with(&begun), "what came stays");

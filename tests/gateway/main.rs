@@ -34,3 +34,4 @@ mod openapi;
 mod panic;
 mod payments;
 mod speech;
+mod strangers;

@@ -36,3 +36,4 @@ mod panic;
 mod payments;
 mod speech;
 mod twins;
+mod strangers;

@@ -26,6 +26,12 @@ pub(crate) struct Stage {
 impl Haven {
     /// Signs somebody in who has this role in this workspace.
     pub(crate) async fn stage(&self, workspace: &str, role: Role) -> Stage {
+        self.stage_from(workspace, role, "a test").await
+    }
+
+    /// The same with a browser that calls itself `client`.
+    pub(crate) async fn stage_from(&self, workspace: &str, role: Role, client: &str) -> Stage {
+        let client = client.to_owned();
         let gateway = &self.server.gateway;
         let workspace: WorkspaceId = workspace.parse().unwrap();
         let token = SessionToken::fresh();
@@ -33,7 +39,7 @@ impl Haven {
         let signed_in = gateway.core.decide(move |_, at| {
             let (person, session) = (fresh::person_id(at), fresh::session_id(at));
             let email = format!("{person}@example.com").parse().unwrap();
-            let (address, client) = ("127.0.0.0/24".to_owned(), "a test".to_owned());
+            let address = "127.0.0.0/24".to_owned();
             let facts = [
                 PeopleFact::Registered { person, at, email, password: PasswordHash("none".to_owned()) },
                 PeopleFact::Verified { person, at },

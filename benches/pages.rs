@@ -17,8 +17,9 @@ use lmhaven::server::Server;
 use lmhaven_actors::domain::entry::{AccountName, Entry, EntryKind, Postings, RequestDetail, RequestStep, TxId};
 use lmhaven_actors::domain::fact::{Fact, KeyCreated, KeyPurpose, WorkspaceCreated};
 use lmhaven_actors::domain::ids::{KeyId, RequestId, WorkspaceId};
+use lmhaven_actors::domain::key::{KeyKind, SpendReset};
 use lmhaven_actors::domain::money::NanoUsd;
-use lmhaven_actors::domain::people::{PasswordHash, PeopleFact, Role};
+use lmhaven_actors::domain::people::{PasswordHash, PeopleFact, Realm, Role};
 use lmhaven_actors::domain::time::UnixMillis;
 use lmhaven_actors::domain::usage::{Bucket, Usage};
 use lmhaven_actors::ledger::sled::SledLedger;
@@ -153,6 +154,7 @@ fn fill(store: &std::path::Path, token: &SessionToken, entries: u64) -> Result<(
             digest: token.digest(),
             address: "127.0.0.0/24".to_owned(),
             client: "a bench".to_owned(),
+            realm: Realm::Customers,
         }),
     ];
     for (n, key) in keys.iter().enumerate() {
@@ -169,6 +171,10 @@ fn fill(store: &std::path::Path, token: &SessionToken, entries: u64) -> Result<(
             models: None,
             ip_allow: None,
             purpose: KeyPurpose::Requests,
+            spend_limit_reset: SpendReset::default(),
+            kind: KeyKind::default(),
+            rotated_from: None,
+            made_by: None,
         }));
     }
     let facts: Vec<Record> = facts.into_iter().map(Record::Fact).collect();

@@ -3,6 +3,7 @@
 //! The same dialect on both sides is forwarded byte for byte; any other pair goes through our own request,
 //! answer and events.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderMap};
@@ -40,6 +41,7 @@ pub struct Client<'a> {
     source: Bytes,
     reply: Dialect,
     end_user: Arc<str>,
+    cache_key: Option<String>,
     version: Option<String>,
     betas: Option<String>,
     /// Our own form of the body, where some provider needs a translation.
@@ -148,11 +150,20 @@ impl<'a> Client<'a> {
             cache.restore(workspace.id(), &mut request);
             translated = Some(request);
         }
+        // What the caller calls its users and its caches is nobody's business upstream, and no other customer's.
+        let aliases = workspace.aliases();
+        let (user, cache) = match &body {
+            Body::Openai(body) => (body.end_user().map(Cow::Owned), body.cache_key()?),
+            Body::Anthropic(body) => (body.end_user().map(Cow::Borrowed), None),
+        };
+        let end_user = user.map_or_else(|| aliases.own().clone(), |user| aliases.user(&user));
+        let cache_key = cache.map(|key| aliases.cache(&key));
         Ok(Self {
             body,
             source,
             reply,
-            end_user: workspace.pseudonym().clone(),
+            end_user,
+            cache_key,
             version: headers.get(CALLERS_VERSION).and_then(|value| value.to_str().ok()).map(str::to_owned),
             betas: if betas.is_empty() { None } else { anthropic::allowed_betas(&betas.join(",")) },
             translated,
@@ -180,6 +191,7 @@ impl<'a> Client<'a> {
             upstream_model: &model.upstream_model,
             output_limit,
             end_user: Some(&self.end_user),
+            cache_key: self.cache_key.as_deref(),
         };
         let calls = upstreams
             .iter()
@@ -411,7 +423,8 @@ impl<'a> CountBody<'a> {
             model: &model.id,
             upstream_model: &model.upstream_model,
             output_limit: model.max_output_tokens,
-            end_user: Some(workspace.pseudonym()),
+            end_user: Some(workspace.aliases().own()),
+            cache_key: None,
         };
         let json = (reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match upstream {

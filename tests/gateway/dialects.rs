@@ -1,9 +1,11 @@
 //! Every client dialect against every provider protocol.
 //!
-//! `openai` and `anthropic` are what clients of each send to all providers, `routes` is which paths there are.
+//! `openai` and `anthropic` are what clients of each send to all providers, `names` what providers
+//! learn of names, `routes` is which paths there are.
 //! What the real SDKs make of the answers is tested in `tests/sdk`, single fields beside each adapter.
 
 mod anthropic;
+mod names;
 mod openai;
 mod routes;
 

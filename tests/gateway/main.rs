@@ -35,5 +35,5 @@ mod operator;
 mod panic;
 mod payments;
 mod speech;
-mod twins;
 mod strangers;
+mod twins;

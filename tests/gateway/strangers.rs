@@ -47,6 +47,7 @@ const ROUTES: &[(&str, Option<Way>, Option<Way>)] = &[
     ("", Some(Page), None),
     ("/keys", Some(Page), Some(Idless)),
     ("/keys/{key}/revoke", None, Some(Form(&[]))),
+    ("/keys/{key}/rotate", Some(Missing), Some(Form(&[("overlap", "24h")]))),
     ("/usage", Some(Page), None),
     ("/usage.csv", Some(Page), None),
     ("/requests", Some(Page), None),
@@ -63,6 +64,7 @@ const ROUTES: &[(&str, Option<Way>, Option<Way>)] = &[
     ("/playground/cost", Some(Page), None),
     ("/playground/{modality}", None, Some(Idless)),
     ("/settings", Some(Page), None),
+    ("/settings/name", None, Some(Idless)),
     ("/settings/low-balance", None, Some(Idless)),
 ];
 

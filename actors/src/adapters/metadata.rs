@@ -3,7 +3,7 @@
 //! Text chunks, EXIF, XMP, IPTC, comments and chunks that nobody knows may hold prompts, the names of models and hosts,
 //! and ids of our accounts, so they go. What says where a picture comes from stays, as providers' terms and the laws on
 //! generated media demand: C2PA, and a segment with a label of theirs (`AIGC`, the IPTC's digital source type). C2PA
-//! signs every byte of its file, so a file with it is not touched at all. Marks in the pixels (SynthID) are not ours to
+//! signs every byte of its file, so a file with it is not touched at all. Marks in the pixels (`SynthID`) are not ours to
 //! see. Colour profiles stay: they are part of how the picture looks. Nothing is decoded, and only `NovelAI`'s pictures,
 //! which hide text in their pixels too, are written anew (`novelai/png.rs`).
 

@@ -38,6 +38,8 @@ pub struct Target<'a> {
     pub output_limit: u32,
     /// An opaque name for the workspace and its user, safe to show to the provider.
     pub end_user: Option<&'a str>,
+    /// An opaque name for the cache that the caller named, if it named one.
+    pub cache_key: Option<&'a str>,
 }
 
 /// What an answer to the caller is labelled with.

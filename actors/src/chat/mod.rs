@@ -14,4 +14,4 @@ pub use request::{
     ToolChoice, ToolSet, Turn,
 };
 pub use signature::{Origin, Signature, Signed};
-pub use summary::{Dialect, InputBound, Summary};
+pub use summary::{Dialect, InputBound, PDF_PAGES_MAX, Summary};

@@ -4,6 +4,14 @@ use std::num::NonZeroU32;
 
 use super::CacheTtl;
 
+/// Pages that a PDF counts as: the most that any provider reads of one request (Gemini 1,000, Anthropic fewer).
+///
+/// Its size bounds nothing. Page objects and their text may be compressed a thousandfold, one object may stand in the
+/// page tree many times, and a form that is drawn repeatedly is text each time: a page can take less than a byte, and a
+/// page of a few hundred bytes can hold more text than any model reads. Counting what is visible in the file counts what
+/// its author wants to show. So a document is bounded by what providers read, and in the end by the context window.
+pub const PDF_PAGES_MAX: u64 = 1_000;
+
 /// A protocol that clients or providers speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -33,7 +41,7 @@ pub struct InputBound {
     pub tool_definitions: u64,
     /// Images.
     pub images: u64,
-    /// Pages of documents given as data.
+    /// Pages of documents given as data: [`PDF_PAGES_MAX`] for each.
     pub document_pages: u64,
     /// Seconds of audio, rounded up, at the most its bytes can hold.
     pub audio_seconds: u64,

@@ -5,6 +5,7 @@
 //! stores what it returns, and replaying that gives the same account again.
 
 pub mod account;
+pub mod alias;
 pub mod billing;
 pub mod bucket;
 pub mod entry;

@@ -1,7 +1,11 @@
 //! The accounts of one provider and their health, shared by every thread's actor.
 //!
 //! Picks a healthy account that is under its cap and not cooling down, the one with the least in flight.
-//! A guard keeps the count and reports how the attempt went.
+//! `guard` is a place on one account, `spec` what the configuration says, `view` what operators see.
+
+mod guard;
+mod spec;
+mod view;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,40 +14,15 @@ use std::time::{Duration, Instant};
 
 use hyper::Uri;
 use parking_lot::{Mutex, RwLock};
-use reqwest::header::{self, HeaderName, HeaderValue};
+use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::breaker::Breaker;
-use super::lanes::{Lane, Lanes};
-use super::words;
-use crate::chat::Dialect;
+use super::lanes::Lanes;
 
-/// A provider as the configuration describes it.
-#[derive(Clone, Debug)]
-pub struct ProviderSpec {
-    /// Its id in the configuration.
-    pub id: Arc<str>,
-    /// What it speaks where it serves text.
-    pub dialect: Option<Dialect>,
-    /// Where an account's key goes.
-    pub key_header: KeyHeader,
-    /// Scheme and host, and `/v1` for the OpenAI dialect; no slash at the end.
-    pub base_url: String,
-    /// One per account.
-    pub api_keys: Vec<SecretString>,
-    /// Requests at once, per account.
-    pub max_in_flight: u32,
-    /// Requests that may wait in line where every account is at its cap; 0 answers them at once that it is busy.
-    pub queue_max: u32,
-    /// Until a connection stands.
-    pub connect_timeout: Duration,
-    /// A stream: until its first event.
-    pub first_byte_timeout: Duration,
-    /// An answer that is not streamed: until it is complete.
-    pub answer_timeout: Duration,
-    /// Silence between two events of a stream.
-    pub idle_timeout: Duration,
-}
+pub use guard::PoolGuard;
+pub use spec::{KeyHeader, ProviderSpec};
+pub use view::{AccountState, AccountView};
 
 /// One provider's accounts.
 #[derive(Debug)]
@@ -110,35 +89,6 @@ pub enum NoAccount {
     /// There is none, or all are switched off.
     #[error("no provider account is enabled")]
     Disabled,
-}
-
-/// What an account is doing, for operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AccountState {
-    /// Takes requests.
-    Healthy,
-    /// Waits out a rate limit.
-    Cooling,
-    /// Fails too often.
-    Open,
-    /// Switched off.
-    Disabled,
-}
-
-/// One account, for operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AccountView {
-    /// Its number, from 0.
-    pub n: usize,
-    /// What it is doing.
-    pub state: AccountState,
-    /// Requests that run on it.
-    pub in_flight: u32,
-    /// Milliseconds until it is back, where it is cooling.
-    pub back_in_millis: Option<u64>,
-    /// A short, fixed description of its last failure.
-    pub last_error: Option<&'static str>,
 }
 
 impl Pool {
@@ -244,31 +194,6 @@ impl Pool {
         true
     }
 
-    /// Every account as it is now.
-    pub fn view(&self) -> Vec<AccountView> {
-        let now = self.now_millis();
-        let view = |(n, account): (usize, &Account)| {
-            let cooling = account.cooling_until_millis.load(Ordering::Relaxed).saturating_sub(now);
-            let state = if account.disabled.load(Ordering::Relaxed) {
-                AccountState::Disabled
-            } else if cooling > 0 {
-                AccountState::Cooling
-            } else if account.breaker.lock().is_open() {
-                AccountState::Open
-            } else {
-                AccountState::Healthy
-            };
-            AccountView {
-                n,
-                state,
-                in_flight: account.in_flight.load(Ordering::Relaxed),
-                back_in_millis: (cooling > 0).then_some(cooling),
-                last_error: *account.last_error.lock(),
-            }
-        };
-        self.accounts.iter().enumerate().map(view).collect()
-    }
-
     fn enabled(&self) -> impl Iterator<Item = (usize, &Account)> {
         self.accounts.iter().enumerate().filter(|(_, account)| !account.disabled.load(Ordering::Relaxed))
     }
@@ -296,50 +221,6 @@ impl Pool {
     fn now_millis(&self) -> u64 {
         // The pool's clock starts at a second, so that zero can mean "not cooling".
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1_000)
-    }
-}
-
-/// A place on one account. Dropping it frees the place; [`PoolGuard::report`] says how the attempt went.
-#[derive(Debug)]
-pub struct PoolGuard {
-    pool: Arc<Pool>,
-    n: usize,
-    /// Its place in line, given to the next when it goes.
-    lane: Option<Lane>,
-}
-
-impl PoolGuard {
-    /// The account's number.
-    pub const fn account(&self) -> usize {
-        self.n
-    }
-
-    /// The pool it belongs to.
-    pub fn pool(&self) -> &Arc<Pool> {
-        &self.pool
-    }
-
-    /// The header that carries the account's key.
-    pub(super) fn credentials(&self, header: KeyHeader) -> Option<(HeaderName, HeaderValue)> {
-        let account = self.pool.accounts.get(self.n)?;
-        let (name, value) = match header {
-            KeyHeader::Bearer => (header::AUTHORIZATION, &account.bearer),
-            KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), &account.key),
-            KeyHeader::XGoogApiKey => (HeaderName::from_static("x-goog-api-key"), &account.key),
-            KeyHeader::XiApiKey => (HeaderName::from_static("xi-api-key"), &account.key),
-        };
-        Some((name, value.clone()?))
-    }
-
-    /// A provider's words without the account's key, which some repeat where they refuse it.
-    pub fn without_key(&self, words: &str) -> String {
-        let key = self.pool.spec.api_keys.get(self.n).map_or("", |key| key.expose_secret());
-        words::without(words, key).into_owned()
-    }
-
-    /// Notes how the attempt went. To be called once per attempt; a caller who left says nothing.
-    pub fn report(&self, outcome: Outcome) {
-        self.pool.report(self.n, outcome);
     }
 }
 
@@ -384,38 +265,16 @@ impl Pool {
     }
 }
 
-/// In which header an account's key goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyHeader {
-    /// `authorization: Bearer …`.
-    Bearer,
-    /// `x-api-key`.
-    XApiKey,
-    /// `x-goog-api-key`.
-    XGoogApiKey,
-    /// `xi-api-key`.
-    XiApiKey,
-}
-
 fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-impl Drop for PoolGuard {
-    fn drop(&mut self) {
-        // The account first: whoever is next in line finds it free.
-        if let Some(account) = self.pool.accounts.get(self.n) {
-            account.in_flight.fetch_sub(1, Ordering::Relaxed);
-        }
-        drop(self.lane.take());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Dialect;
 
     fn pool(accounts: usize, max_in_flight: u32) -> Arc<Pool> {
         let second = Duration::from_secs(1);

@@ -14,6 +14,7 @@ use actix::{Addr, Handler, Message};
 use parking_lot::RwLock;
 
 use super::actor::WorkspaceActor;
+use crate::domain::alias::Aliases;
 use crate::domain::ids::WorkspaceId;
 
 /// Messages that may wait for one workspace: more than its requests per second by far, and a few MiB at most.
@@ -45,7 +46,7 @@ pub struct WorkspaceHandle(Arc<Inner>);
 
 struct Inner {
     id: WorkspaceId,
-    pseudonym: Arc<str>,
+    aliases: Aliases,
     addr: RwLock<Addr<WorkspaceActor>>,
     /// How many actors there were before this one.
     generation: AtomicU32,
@@ -58,12 +59,6 @@ impl std::fmt::Debug for WorkspaceHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("WorkspaceHandle").field(&self.0.id).finish()
     }
-}
-
-fn pseudonym(workspace: WorkspaceId) -> Arc<str> {
-    let digest = blake3::derive_key("LMHaven 2026 end user of a workspace", &workspace.bits().to_be_bytes());
-    let hex: String = blake3::Hash::from_bytes(digest).to_hex().chars().take(32).collect();
-    hex.into()
 }
 
 /// One message that waits.
@@ -80,7 +75,7 @@ impl WorkspaceHandle {
     pub fn new(id: WorkspaceId, addr: Addr<WorkspaceActor>, rebuild: Rebuild) -> Self {
         Self(Arc::new(Inner {
             id,
-            pseudonym: pseudonym(id),
+            aliases: Aliases::of(id),
             addr: RwLock::new(addr),
             generation: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
@@ -94,9 +89,9 @@ impl WorkspaceHandle {
         self.0.id
     }
 
-    /// What providers are told instead of the id: the same for all of a workspace's requests, and nothing else.
-    pub fn pseudonym(&self) -> &Arc<str> {
-        &self.0.pseudonym
+    /// What providers are told instead of names.
+    pub fn aliases(&self) -> &Aliases {
+        &self.0.aliases
     }
 
     /// Messages that wait for it now.

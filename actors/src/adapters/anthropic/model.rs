@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn our_own_name_may_be_any() {
-        let target = |model, upstream_model| Target { model, upstream_model, output_limit: 1, end_user: None };
+        let target =
+            |model, upstream_model| Target { model, upstream_model, output_limit: 1, end_user: None, cache_key: None };
         assert_eq!(Abilities::of(&target("best", "claude-haiku-4-5")), OLDER);
         assert_eq!(Abilities::of(&target("claude-sonnet-4-6", "x")), MIDDLE);
         assert_eq!(Abilities::of(&target("claude-opus-4-7", "claude-haiku-4-5")), NEWEST);

@@ -339,7 +339,7 @@ mod tests {
     use super::*;
 
     const TARGET: Target<'_> =
-        Target { model: "ours", upstream_model: "theirs", output_limit: 64, end_user: Some("u-1") };
+        Target { model: "ours", upstream_model: "theirs", output_limit: 64, end_user: Some("u-1"), cache_key: None };
 
     fn rendered(json: &str) -> Value {
         let request = Read::read(json.as_bytes()).unwrap().to_chat().unwrap();

@@ -36,6 +36,7 @@ impl ImageFormat {
 
 /// A picture yet to be written.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of what a picture carries")]
 pub(crate) struct Drawing {
     pub(crate) seed: u64,
     pub(crate) width: u32,

@@ -8,7 +8,7 @@ use crate::chat::{
 };
 
 pub(super) fn target(model: &str) -> Target<'_> {
-    Target { model, upstream_model: model, output_limit: 4_000, end_user: None }
+    Target { model, upstream_model: model, output_limit: 4_000, end_user: None, cache_key: None }
 }
 
 pub(super) fn request() -> Request {

@@ -77,6 +77,7 @@ mod tests {
         upstream_model: "claude-opus-4-7-upstream",
         output_limit: 77,
         end_user: Some("u_1"),
+        cache_key: None,
     };
 
     const BODY: &str = r#"{ "max_tokens" : 100, "stream":true,"betas":["x"], "model":"claude-opus-4-7",

@@ -17,8 +17,6 @@ use std::num::NonZeroU32;
 
 use serde::Deserialize;
 
-pub use self::summary::PDF_PAGES_MAX;
-
 use self::blocks::{CacheControl, Content, Message};
 use self::keys::{Key, Top};
 use self::object::{List, body_error};

@@ -159,8 +159,13 @@ mod tests {
               {{"type":"text" ,"text":"kept \u00e9"}}]}},
             {{"role":"user","content":"c"}}]}}"#
         );
-        let target =
-            Target { model: "claude-opus-4-7", upstream_model: "claude-opus-4-7", output_limit: 9, end_user: None };
+        let target = Target {
+            model: "claude-opus-4-7",
+            upstream_model: "claude-opus-4-7",
+            output_limit: 9,
+            end_user: None,
+            cache_key: None,
+        };
         let forwarded =
             String::from_utf8(Body::read(body.as_bytes()).unwrap().forward(&target, &bytes::Bytes::new()).concat())
                 .unwrap();

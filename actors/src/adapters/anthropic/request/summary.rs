@@ -9,12 +9,7 @@ use super::Body;
 use super::blocks::{Block, Content, Source};
 use super::keys::Key;
 use super::options::ThinkingMode;
-use crate::chat::{CacheTtl, InputBound, Summary};
-
-/// Pages that a PDF counts as. A page can take less than a byte of a compressed file, so its size bounds
-/// nothing; this is the most that any provider reads of one document, and the context window bounds the
-/// cost from above.
-pub const PDF_PAGES_MAX: u64 = 1_000;
+use crate::chat::{CacheTtl, InputBound, PDF_PAGES_MAX, Summary};
 
 impl Body<'_> {
     /// What admission, routing and relay need to know.

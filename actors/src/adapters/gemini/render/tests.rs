@@ -68,7 +68,13 @@ fn full() -> Request {
 }
 
 fn target(output_limit: u32) -> Target<'static> {
-    Target { model: "gemini-3-1-pro", upstream_model: "gemini-3.1-pro-preview", output_limit, end_user: Some("opaque") }
+    Target {
+        model: "gemini-3-1-pro",
+        upstream_model: "gemini-3.1-pro-preview",
+        output_limit,
+        end_user: Some("opaque"),
+        cache_key: None,
+    }
 }
 
 fn written(request: &Request) -> Value {

@@ -2,7 +2,7 @@
 //!
 //! Values pass as they came, so nothing that we do not understand is lost or changed inside a
 //! message. Top-level keys that are not on the allow-list are cut out, and the model, the output limit, the
-//! stream options and the user are written by us.
+//! stream options, the user and the cache's name are written by us.
 
 use bytes::Bytes;
 
@@ -75,6 +75,11 @@ impl Forwardable<'_> {
             out.extend_from_slice(b",\"user\":");
             json::string(out, user);
         }
+        // Two customers who name their caches alike must not meet in one.
+        if let Some(key) = target.cache_key {
+            out.extend_from_slice(b",\"prompt_cache_key\":");
+            json::string(out, key);
+        }
         out.push(b'}');
         weave.finish()
     }
@@ -84,8 +89,13 @@ impl Forwardable<'_> {
 mod tests {
     use super::*;
 
-    const TARGET: Target<'_> =
-        Target { model: "ours", upstream_model: "their\"s", output_limit: 512, end_user: Some("u-1") };
+    const TARGET: Target<'_> = Target {
+        model: "ours",
+        upstream_model: "their\"s",
+        output_limit: 512,
+        end_user: Some("u-1"),
+        cache_key: Some("c-1"),
+    };
 
     fn forwarded(json: &str) -> String {
         let body = Body::read(json.as_bytes()).unwrap();
@@ -96,7 +106,7 @@ mod tests {
     #[test]
     fn values_are_forwarded_byte_for_byte_and_ours_are_spliced_in() {
         let json = r#"{"messages": [ {"role":"user","content":"h\u00e9 \/", "future_field" : {"a":1.50}} ],
-            "temperature":0.10, "model":"ours","unknown":{"x":1},"store":true,"metadata":{"k":"v"},"user":"me",
+            "temperature":0.10, "model":"ours","unknown":{"x":1},"store":true,"metadata":{"k":"v"},"user":"me","prompt_cache_key":"mine",
             "stream":true,"stream_options":{"include_usage":false,"include_obfuscation":false},"seed":null,"n":1,
             "max_completion_tokens":9,"service_tier":"auto"}"#;
         assert_eq!(
@@ -104,7 +114,7 @@ mod tests {
             concat!(
                 r#"{"model":"their\"s","messages":[ {"role":"user","content":"h\u00e9 \/", "future_field" : {"a":1.50}} ],"#,
                 r#""temperature":0.10,"stream":true,"max_completion_tokens":512,"#,
-                r#""stream_options":{"include_usage":true,"include_obfuscation":false},"user":"u-1"}"#,
+                r#""stream_options":{"include_usage":true,"include_obfuscation":false},"user":"u-1","prompt_cache_key":"c-1"}"#,
             )
         );
     }

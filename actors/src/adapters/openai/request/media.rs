@@ -3,9 +3,7 @@
 //! Media types are read from the first bytes, since clients mislabel and providers refuse that. Bounds are
 //! taken from sizes: nothing is decoded but the head.
 //!
-//! **Pages.** A PDF cannot be counted without reading it: page objects may stand in compressed streams. A
-//! page object takes at least [`PAGE_BYTES_MIN`] bytes of file, and no provider of ours takes more than
-//! [`PAGES_MAX`] pages in a request, so the smaller of the two bounds is used.
+//! **Pages.** A PDF counts as [`PDF_PAGES_MAX`], whatever its size: that bounds neither its pages nor their text.
 //!
 //! **Seconds.** An uncompressed WAV says its rate; anything else is taken at the lowest bit rate there is.
 
@@ -16,12 +14,8 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 use crate::adapters::media_type;
-use crate::chat::{InputBound, MediaKind};
+use crate::chat::{InputBound, MediaKind, PDF_PAGES_MAX};
 
-/// The least that a page adds to a PDF file, compressed object streams included.
-pub(super) const PAGE_BYTES_MIN: u64 = 32;
-/// The most pages that any provider takes in one request (Gemini; Anthropic takes fewer).
-pub(super) const PAGES_MAX: u64 = 1_000;
 /// Bytes of one second at the lowest rate of a compressed format: 4 kbit/s.
 const SECOND_BYTES_MIN: u64 = 500;
 
@@ -99,8 +93,7 @@ impl<'t> DataUrl<'t> {
                 input.text_bytes = input.text_bytes.saturating_add(bytes);
             }
             Some(MediaKind::Document) => {
-                let pages = bytes.div_ceil(PAGE_BYTES_MIN).min(PAGES_MAX);
-                input.document_pages = input.document_pages.saturating_add(pages);
+                input.document_pages = input.document_pages.saturating_add(PDF_PAGES_MAX);
             }
         }
     }
@@ -164,11 +157,17 @@ mod tests {
     }
 
     #[test]
-    fn a_pdf_is_bounded_by_its_size_and_by_what_providers_take() {
-        let small = url("application/pdf", &[b"%PDF-1.7".as_slice(), &[b' '; 310]].concat());
-        assert_eq!(bound(&small).document_pages, 10);
-        let large = url("image/png", &[b"%PDF-1.7".as_slice(), &vec![b' '; 1 << 16]].concat());
-        assert_eq!(bound(&large), InputBound { document_pages: PAGES_MAX, ..InputBound::default() });
+    fn a_pdf_is_bounded_by_what_providers_read_and_not_by_its_size() {
+        // Three pages by its page tree, and a thousand by the `Kids` of a node that stands in it three times and more.
+        let kids = "3 0 R 3 0 R 3 0 R ".repeat(4);
+        let small =
+            format!("%PDF-1.7 1 0 obj<</Kids[{kids}]>>endobj 3 0 obj<</Kids[{}]>>endobj", kids.replace('3', "4"));
+        for bytes in [small.into_bytes(), [b"%PDF-1.7".as_slice(), &vec![b' '; 1 << 16]].concat()] {
+            for declared in ["application/pdf", "image/png"] {
+                let bound = bound(&url(declared, &bytes));
+                assert_eq!(bound, InputBound { document_pages: PDF_PAGES_MAX, ..InputBound::default() });
+            }
+        }
     }
 
     #[test]

@@ -144,6 +144,14 @@ impl<'a> Body<'a> {
         })
     }
 
+    /// The caller's own name for what it wants cached, to be hashed before anybody else sees it.
+    ///
+    /// # Errors
+    /// It is no text.
+    pub fn cache_key(&self) -> Result<Option<String>, BodyError> {
+        Ok(self.field::<Text<'_>>("prompt_cache_key")?.map(|text| text.as_str().to_owned()))
+    }
+
     /// The caller uses the legacy `functions`: the answer has a `function_call` instead of `tool_calls`.
     pub fn uses_legacy_functions(&self) -> bool {
         self.tools.is_empty() && self.raw("functions").is_some()
@@ -300,7 +308,7 @@ mod tests {
             if let Ok(body) = Body::read(&bytes) {
                 prop_assert!(body.summary().input.text_bytes > 0);
                 if let Ok(forwardable) = body.forwardable() {
-                    let target = Target { model: "m", upstream_model: "u", output_limit: 5, end_user: None };
+                    let target = Target { model: "m", upstream_model: "u", output_limit: 5, end_user: None, cache_key: None };
                     let written: serde_json::Value = serde_json::from_slice(&forwardable.write(&target, &bytes::Bytes::new()).concat()).unwrap();
                     prop_assert_eq!(&written["model"], "u");
                 }

@@ -256,7 +256,7 @@ mod tests {
             text_bytes: 1 + 1,
             messages: 1,
             images: 3,
-            document_pages: 1,
+            document_pages: crate::chat::PDF_PAGES_MAX,
             audio_seconds: 1,
             ..InputBound::default()
         };

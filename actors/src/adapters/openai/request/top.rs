@@ -50,9 +50,10 @@ known_keys! {
     forwarded: "messages" "tools" "tool_choice" "parallel_tool_calls" "functions" "function_call"
         "response_format" "reasoning_effort" "verbosity" "temperature" "top_p" "presence_penalty"
         "frequency_penalty" "stop" "seed" "logprobs" "top_logprobs" "logit_bias" "stream"
-        "prompt_cache_key" "prompt_cache_options" "prompt_cache_retention";
+        "prompt_cache_options" "prompt_cache_retention";
     // Read, replaced, refused or passed over, but never forwarded as they came.
     kept: "model" "max_completion_tokens" "max_tokens" "stream_options" "user" "safety_identifier"
+        "prompt_cache_key"
         "metadata" "service_tier" "n" "modalities" "audio" "prediction" "web_search_options"
         "system" "stop_sequences" "top_k" "thinking" "reasoning" "output_config" "cache_control";
 }

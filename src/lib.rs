@@ -23,3 +23,4 @@ pub mod serve;
 pub mod server;
 pub mod telemetry;
 pub mod times;
+pub mod webhooks;

@@ -33,3 +33,4 @@ mod money;
 mod panic;
 mod payments;
 mod speech;
+mod webhooks;

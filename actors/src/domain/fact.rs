@@ -17,6 +17,7 @@ use super::payment::PaymentFact;
 use super::people::PeopleFact;
 use super::price::PriceRow;
 use super::time::UnixMillis;
+use super::webhook::WebhookFact;
 
 /// Something that happened, other than money moving.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,8 @@ pub enum Fact {
     Payment(PaymentFact),
     /// A workspace's people are told of money or limits.
     Billing(BillingEvent),
+    /// Something about webhooks to customers.
+    Webhook(WebhookFact),
 }
 
 impl Fact {
@@ -60,7 +63,8 @@ impl Fact {
             | Self::ProviderAccountSwitched(_)
             | Self::Audited(_)
             | Self::People(_)
-            | Self::Mail(_) => None,
+            | Self::Mail(_)
+            | Self::Webhook(_) => None,
         }
     }
 }

@@ -109,7 +109,8 @@ impl Account {
             | Fact::People(_)
             | Fact::Mail(_)
             | Fact::Payment(_)
-            | Fact::Billing(_) => {}
+            | Fact::Billing(_)
+            | Fact::Webhook(_) => {}
         }
     }
 

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
+use lmhaven_actors::domain::account::CreditError;
 use lmhaven_actors::domain::ids::RefundId;
 use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::domain::payment::{RefundRefused, RefundStarted, RefundState};
@@ -108,6 +109,11 @@ fn refused(error: PaymentError) -> ApiError {
             ApiError::new(Code::RefundTooLarge, text).at("amount_usd")
         }
         PaymentError::Refund(RefundRefused::BadAmount) => invalid("amount_usd", text),
+        PaymentError::Account(CreditError::InsufficientBalance) => {
+            ApiError::new(Code::RefundTooLarge, text).at("amount_usd")
+        }
+        PaymentError::Account(CreditError::BadAmount) => invalid("amount_usd", text),
+        PaymentError::Account(CreditError::Conflict) => ApiError::new(Code::Internal, text),
         PaymentError::Stripe(_) => ApiError::new(Code::UpstreamUnavailable, text),
         PaymentError::Store(error) => error.into(),
         PaymentError::NotConfigured

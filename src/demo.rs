@@ -310,6 +310,8 @@ stripe_secret_key = "{STRIPE_KEY}"
 stripe_webhook_secrets = ["{STRIPE_SECRET}"]
 stripe_base_url = "{stripe}"
 livemode = false
+[webhooks]
+allow_loopback = true
 {providers}"#
     )
 }

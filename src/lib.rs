@@ -25,3 +25,4 @@ pub mod serve;
 pub mod server;
 pub mod telemetry;
 pub mod times;
+pub mod webhooks;

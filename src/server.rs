@@ -25,6 +25,9 @@ use crate::mail::{self, Links, Postman};
 use crate::payments::{self, Payments};
 use crate::relay::{Gateway, Worker, watch};
 use crate::telemetry::{self, MetricsError};
+use crate::webhooks::Sender;
+use crate::webhooks::address::{Allowed, system_lookup};
+use crate::webhooks::client::Client;
 use crate::{gauges, routes};
 
 /// A client that sends no whole request head for this long is cut off. A busy client that opens a thousand
@@ -97,6 +100,7 @@ pub struct Server {
     public: ServerHandle,
     admin: ServerHandle,
     postman: Postman,
+    webhooks: Sender,
     /// The public listener in duplicate: closing it is how draining refuses connections while the server's
     /// threads, on which workspaces live, go on.
     listener: TcpListener,
@@ -227,6 +231,9 @@ impl Server {
             Links::new(move |link| Some(gateway.accounts.keys.link_token(link)))
         };
         let postman = Postman::start(gateway.clone(), links)?;
+        let allowed = Allowed { loopback: gateway.config.webhooks.allow_loopback };
+        let client = Client::new(system_lookup(), allowed).map_err(std::io::Error::other)?;
+        let webhooks = Sender::start(gateway.clone(), client);
         Ok(Self {
             public_address,
             admin_address,
@@ -234,6 +241,7 @@ impl Server {
             public: public_handle,
             admin: admin_handle,
             postman,
+            webhooks,
             listener: listener_duplicate,
         })
     }
@@ -244,7 +252,7 @@ impl Server {
     /// # Errors
     /// The journal's last records did not reach the disk.
     pub async fn stop(self) -> Result<(), JournalLost> {
-        let Self { gateway, public, admin, postman, listener, .. } = self;
+        let Self { gateway, public, admin, postman, webhooks, listener, .. } = self;
         gateway.drain();
         tracing::info!(running = gateway.running(), "draining");
         public.pause().await;
@@ -265,6 +273,7 @@ impl Server {
         // A lease that was dropped has only sent its message: it has to arrive while the threads of the actors run.
         gateway.core.directory.caught_up().await;
         postman.stop().await;
+        webhooks.stop().await;
         public.stop(true).await;
         let flushed = gateway.core.journal.clone().shutdown().await;
         admin.stop(false).await;

@@ -9,6 +9,7 @@ use crate::domain::fact::Fact;
 use crate::domain::mail::{Notices, Outbox};
 use crate::domain::payment::Payments;
 use crate::domain::people::People;
+use crate::domain::webhook::Webhooks;
 
 /// The state of the office.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub struct Office {
     pub payments: Payments,
     /// What people were told of money and limits.
     pub billing: Billing,
+    /// Where that is told by webhook, and what waits.
+    pub webhooks: Webhooks,
 }
 
 impl Office {
@@ -41,7 +44,11 @@ impl Office {
                 }
             }
             Fact::Payment(fact) => self.payments.apply(fact),
-            Fact::Billing(event) => self.billing.apply(event),
+            Fact::Billing(event) => {
+                self.billing.apply(event);
+                self.webhooks.note(event);
+            }
+            Fact::Webhook(fact) => self.webhooks.apply(fact),
             _ => {}
         }
     }

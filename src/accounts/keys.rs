@@ -8,7 +8,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use lmhaven_actors::domain::ids::LinkId;
+use lmhaven_actors::domain::ids::{EndpointId, LinkId};
 use lmhaven_actors::system::fresh;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
@@ -58,6 +58,11 @@ impl Keys {
     /// Whether a form's token is that of the session.
     pub fn is_csrf(&self, session: &SessionToken, given: &str) -> bool {
         same(given, &self.csrf(session))
+    }
+
+    /// A secret of an endpoint of webhooks, by its number: the journal holds none of them.
+    pub fn webhook_secret(&self, endpoint: EndpointId, number: u32) -> [u8; 32] {
+        self.mac("webhook", format!("{endpoint}:{number}").as_bytes())
     }
 
     fn mac(&self, purpose: &str, text: &[u8]) -> [u8; 32] {

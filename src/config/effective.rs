@@ -19,12 +19,25 @@ use super::secret::Secret;
 use super::server::Server;
 use super::store::Store;
 use super::units::{print_duration, print_size};
+use super::webhooks::Webhooks;
 use super::{Config, Warning};
 
 /// The whole configuration; every warning stands as a comment at the top.
 pub(super) fn print(config: &Config) -> String {
-    let Config { server, store, images, accounts, mail, payments, limits, providers, models, warnings, source_name: _ } =
-        config;
+    let Config {
+        server,
+        store,
+        images,
+        accounts,
+        mail,
+        payments,
+        webhooks,
+        limits,
+        providers,
+        models,
+        warnings,
+        source_name: _,
+    } = config;
     let mut text = String::new();
     // Writing into a String cannot fail.
     let _ = warnings.iter().try_for_each(|warning: &Warning| writeln!(text, "# {warning}"));
@@ -34,6 +47,7 @@ pub(super) fn print(config: &Config) -> String {
         .and_then(|()| print_accounts(&mut text, accounts))
         .and_then(|()| print_mail(&mut text, mail))
         .and_then(|()| print_payments(&mut text, payments))
+        .and_then(|()| print_webhooks(&mut text, *webhooks))
         .and_then(|()| print_limits(&mut text, limits))
         .and_then(|()| providers.iter().try_for_each(|provider| print_provider(&mut text, provider)))
         .and_then(|()| models.iter().try_for_each(|model| print_model(&mut text, model)));
@@ -156,6 +170,11 @@ fn print_payments(text: &mut String, payments: &Payments) -> fmt::Result {
     }
     writeln!(text, "stripe_base_url = {}", quoted(stripe_base_url))?;
     writeln!(text, "min_amount = \"{min_amount}\"\nmax_amount = \"{max_amount}\"\nlivemode = {livemode}")
+}
+
+fn print_webhooks(text: &mut String, webhooks: Webhooks) -> fmt::Result {
+    let Webhooks { allow_loopback } = webhooks;
+    writeln!(text, "\n[webhooks]\nallow_loopback = {allow_loopback}")
 }
 
 fn print_limits(text: &mut String, limits: &Limits) -> fmt::Result {

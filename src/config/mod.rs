@@ -29,6 +29,7 @@ mod store;
 mod tests;
 mod units;
 mod url;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -50,6 +51,7 @@ pub use secret::{HIDDEN, Secret};
 pub use server::Server;
 pub use source::VARIABLE_PREFIX;
 pub use store::{Store, StoreKind};
+pub use webhooks::Webhooks;
 
 use fields::Reader;
 
@@ -71,6 +73,8 @@ pub struct Config {
     pub mail: Mail,
     /// The payment provider.
     pub payments: Payments,
+    /// Where webhooks to customers may go.
+    pub webhooks: Webhooks,
     /// What workspaces may do at once, and what protects the process.
     pub limits: Limits,
     /// Who serves models; ids are unique.
@@ -92,6 +96,7 @@ struct RawConfig {
     accounts: Option<Value>,
     mail: Option<Value>,
     payments: Option<Value>,
+    webhooks: Option<Value>,
     limits: Option<Value>,
     providers: Option<Value>,
     models: Option<Value>,
@@ -127,7 +132,7 @@ impl Config {
         let source::Merged { table, origins, errors } = merged;
         let mut reader = Reader { environment, origins, errors, warnings: Vec::new() };
         let raw = reader.section("", Value::Table(table)).unwrap_or_default();
-        let RawConfig { server, store, images, accounts, mail, payments, limits, providers, models } = raw;
+        let RawConfig { server, store, images, accounts, mail, payments, webhooks, limits, providers, models } = raw;
         let server = server.and_then(|value| server::read(&mut reader, value));
         let store = store.and_then(|value| store::read(&mut reader, value));
         let folder = store.as_ref().map(|store| store.path.as_path());
@@ -135,11 +140,12 @@ impl Config {
         let accounts = accounts.and_then(|value| accounts::read(&mut reader, value, folder));
         let mail = mail.and_then(|value| mail::read(&mut reader, value, folder));
         let payments = payments.and_then(|value| payments::read(&mut reader, value));
+        let webhooks = webhooks.and_then(|value| webhooks::read(&mut reader, value));
         let limits = limits.and_then(|value| limits::read(&mut reader, value));
         let providers = providers::read(&mut reader, providers);
         let models = models::read(&mut reader, models, providers.as_deref());
         let Reader { errors, warnings, .. } = reader;
-        match (server, store, images, accounts, mail, payments, limits, providers, models) {
+        match (server, store, images, accounts, mail, payments, webhooks, limits, providers, models) {
             (
                 Some(server),
                 Some(store),
@@ -147,6 +153,7 @@ impl Config {
                 Some(accounts),
                 Some(mail),
                 Some(payments),
+                Some(webhooks),
                 Some(limits),
                 Some(providers),
                 Some(models),
@@ -159,6 +166,7 @@ impl Config {
                     accounts,
                     mail,
                     payments,
+                    webhooks,
                     limits,
                     providers,
                     models,

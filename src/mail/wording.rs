@@ -211,6 +211,17 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
                 ],
             )
         },
+        MailContent::WebhooksOff => Letter {
+            button: Some(("Open webhooks", page("/app/webhooks"))),
+            ..letter(
+                "Your webhooks are off",
+                "Nothing was taken for days.",
+                &[
+                    "The address that you gave for webhooks took no message for days, or said that it wants none. We send none \
+                   until you switch them on again. What happened meanwhile is listed under billing.",
+                ],
+            )
+        },
         MailContent::ZeroBalance => Letter {
             button: Some(("Top up", page("/app/billing"))),
             ..letter(

@@ -40,6 +40,7 @@ fn all() -> Vec<MailContent> {
         MailContent::LimitChange { requests_per_minute: 600, concurrent_streams: 100 },
         MailContent::LowBalance { available_usd: amount_usd, threshold_usd: amount_usd },
         MailContent::ZeroBalance,
+        MailContent::WebhooksOff,
     ]
 }
 

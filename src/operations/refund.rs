@@ -1,5 +1,6 @@
 //! Refunds of payments to the card that paid.
 
+use lmhaven_actors::domain::account::CreditError;
 use lmhaven_actors::domain::ids::RefundId;
 use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::domain::payment::{RefundRefused, RefundStarted, RefundState};
@@ -88,10 +89,14 @@ fn refused(error: PaymentError) -> ApiError {
         PaymentError::Refund(RefundRefused::Conflict) => {
             ApiError::new(Code::IdempotencyConflict, text).at("idempotency_key")
         }
-        PaymentError::Refund(RefundRefused::InsufficientBalance | RefundRefused::BeyondPayment) => {
+        PaymentError::Refund(RefundRefused::InsufficientBalance | RefundRefused::BeyondPayment)
+        | PaymentError::Account(CreditError::InsufficientBalance) => {
             ApiError::new(Code::RefundTooLarge, text).at("amount_usd")
         }
-        PaymentError::Refund(RefundRefused::BadAmount) => invalid("amount_usd", text),
+        PaymentError::Refund(RefundRefused::BadAmount) | PaymentError::Account(CreditError::BadAmount) => {
+            invalid("amount_usd", text)
+        }
+        PaymentError::Account(CreditError::Conflict) => ApiError::new(Code::Internal, text),
         PaymentError::Stripe(_) => ApiError::new(Code::UpstreamUnavailable, text),
         PaymentError::Store(error) => error.into(),
         PaymentError::NotConfigured

@@ -13,6 +13,7 @@ pub mod webhook;
 
 use std::sync::Arc;
 
+use lmhaven_actors::domain::account::CreditError;
 use lmhaven_actors::domain::fact::{AuditRow, Fact};
 use lmhaven_actors::domain::ids::{CheckoutId, RefundId, WorkspaceId};
 use lmhaven_actors::domain::money::NanoUsd;
@@ -89,6 +90,9 @@ pub enum PaymentError {
     /// A refund that may not be.
     #[error(transparent)]
     Refund(RefundRefused),
+    /// The account does not take it.
+    #[error(transparent)]
+    Account(CreditError),
     /// The provider refused, or does not answer.
     #[error(transparent)]
     Stripe(#[from] StripeError),
@@ -102,7 +106,8 @@ impl<E: std::error::Error> From<PayFailed<E>> for PaymentError {
         match error {
             PayFailed::Change(error) => Self::Store(error),
             PayFailed::NoWorkspace => Self::NoWorkspace,
-            PayFailed::Refused(_) | PayFailed::Account(_) => {
+            PayFailed::Account(error) => Self::Account(error),
+            PayFailed::Refused(_) => {
                 tracing::error!(%error, "the books do not take a payment");
                 Self::Refund(RefundRefused::Conflict)
             }
@@ -339,7 +344,7 @@ impl Payments {
         })?;
         Ok(match told {
             Told::Applied(decision) => {
-                note(&decision);
+                self.note(&decision);
                 "applied"
             }
             Told::Parked => "parked",
@@ -370,26 +375,32 @@ impl Payments {
         }
         PaymentEvent::Paid { source, intent, amount, method }
     }
-}
 
-/// Counts money, and tells operators what they should look at.
-fn note(decision: &Decision) {
-    for fact in &decision.facts {
-        match fact {
-            PaymentFact::Paid(paid) => crate::telemetry::topped_up(paid.amount),
-            PaymentFact::RefundedOutside(back) => crate::telemetry::refunded(back.amount),
-            PaymentFact::DisputeOpened(back) => {
-                crate::telemetry::refunded(back.amount);
-                tracing::error!(
-                    workspace = %back.workspace, intent = %back.intent, dispute = %back.id, amount = %back.amount,
-                    taken = %back.taken, "a payment is disputed; its workspace is suspended"
-                );
+    /// Counts money, and tells operators what they should look at.
+    fn note(&self, decision: &Decision) {
+        for fact in &decision.facts {
+            match fact {
+                PaymentFact::Paid(paid) => crate::telemetry::topped_up(paid.amount),
+                PaymentFact::RefundedOutside(back) => crate::telemetry::refunded(back.amount),
+                PaymentFact::DisputeOpened(back) => {
+                    crate::telemetry::refunded(back.amount);
+                    tracing::error!(
+                        workspace = %back.workspace, intent = %back.intent, dispute = %back.id, amount = %back.amount,
+                        taken = %back.taken, "a payment is disputed; its workspace is suspended"
+                    );
+                }
+                PaymentFact::DisputeClosed { dispute, won, .. } => {
+                    tracing::warn!(%dispute, won, "a dispute is closed; its workspace stays suspended until an operator decides");
+                }
+                PaymentFact::RefundConfirmed { refund, .. } => {
+                    let known = self.core.office(|office| office.payments.refund(*refund).cloned());
+                    if let Some(known) = known {
+                        crate::telemetry::refunded(known.started.amount);
+                    }
+                    tracing::info!(%refund, "a refund is on its way");
+                }
+                _ => {}
             }
-            PaymentFact::DisputeClosed { dispute, won, .. } => {
-                tracing::warn!(%dispute, won, "a dispute is closed; its workspace stays suspended until an operator decides");
-            }
-            PaymentFact::RefundConfirmed { refund, .. } => tracing::info!(%refund, "a refund is on its way"),
-            _ => {}
         }
     }
 }

@@ -114,6 +114,7 @@ fn dashboard(routes: &mut ServiceConfig) {
     get(routes, "/requests.csv", app::requests_csv);
     get(routes, "/billing", app::billing);
     get(routes, "/billing.csv", app::billing_csv);
+    get(routes, "/billing/events.csv", app::billing_events_csv);
     get(routes, "/billing/receipts/{number}", app::receipt);
     post(routes, "/billing/top-up", app::top_up);
     get(routes, "/billing/paid", app::paid);
@@ -123,6 +124,11 @@ fn dashboard(routes: &mut ServiceConfig) {
     get(routes, "/playground", app::playground);
     get(routes, "/playground/cost", app::playground_cost);
     post(routes, "/playground/{modality}", app::ask_playground);
+    get_and_post(routes, "/webhooks", app::webhooks, app::set_webhooks);
+    post(routes, "/webhooks/remove", app::remove_webhooks);
+    post(routes, "/webhooks/rotate", app::rotate_webhook_secret);
+    post(routes, "/webhooks/test", app::test_webhooks);
+    post(routes, "/webhooks/{event}/resend", app::resend_webhook);
     get(routes, "/settings", app::settings);
     post(routes, "/settings/name", app::rename_workspace);
     post(routes, "/settings/low-balance", app::set_notice_line);

@@ -91,6 +91,9 @@ pub fn install_metrics() -> Result<PrometheusHandle, MetricsError> {
             metrics::counter!("lmhaven_payment_webhooks_total", "kind" => kind, "outcome" => outcome).absolute(0);
         }
     }
+    for outcome in crate::webhooks::OUTCOMES {
+        metrics::counter!("lmhaven_webhook_deliveries_total", "outcome" => outcome).absolute(0);
+    }
     money::start();
     *installed = Some(handle.clone());
     Ok(handle)

@@ -86,6 +86,7 @@ pub const METRICS: &[Metric] = &[
     gauge("lmhaven_store_bytes", "Size of the store on disk, in bytes."),
     counter("lmhaven_store_errors_total", "Commits that failed, by kind."),
     counter("lmhaven_emails_total", "Attempts to send a mail, by kind and outcome."),
+    counter("lmhaven_webhook_deliveries_total", "Attempts to send a webhook to a customer, by outcome."),
     gauge("lmhaven_build_info", "Always 1; the version is a label."),
 ];
 

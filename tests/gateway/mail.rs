@@ -131,6 +131,7 @@ fn one_of_each_kind_without_a_link() -> Vec<MailContent> {
         MailContent::LimitChange { requests_per_minute: 600, concurrent_streams: 100 },
         MailContent::LowBalance { available_usd: amount_usd, threshold_usd: amount_usd },
         MailContent::ZeroBalance,
+        MailContent::WebhooksOff,
     ]
 }
 

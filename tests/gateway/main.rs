@@ -37,3 +37,4 @@ mod payments;
 mod speech;
 mod strangers;
 mod twins;
+mod webhooks;

@@ -293,6 +293,12 @@ async fn members_in_charge_of_money_are_told_of_refunds_disputes_credits_and_lim
         events(&haven, &workspace),
         ["topup.succeeded", "refund.succeeded", "dispute.opened", "dispute.closed", "credit.added", "limits.changed"]
     );
-    assert!(finance.get("/app/billing").await.text.contains("Billing"));
+    let page = finance.get("/app/billing").await.text;
+    for words in ["Dispute opened", "the payment stands", "Limits changed", "7 requests per minute"] {
+        assert!(page.contains(words), "{words} is missing in {page}");
+    }
+    let csv = finance.get("/app/billing/events.csv").await.text;
+    assert_eq!(csv.lines().count(), 7, "{csv}");
+    assert!(csv.contains(",refund.succeeded,5.00,15.00,"), "{csv}");
     end(haven, fake).await;
 }

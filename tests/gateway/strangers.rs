@@ -54,6 +54,7 @@ const ROUTES: &[(&str, Option<Way>, Option<Way>)] = &[
     ("/requests.csv", Some(Page), None),
     ("/billing", Some(Page), None),
     ("/billing.csv", Some(Page), None),
+    ("/billing/events.csv", Some(Page), None),
     ("/billing/receipts/{number}", Some(Missing), None),
     ("/billing/top-up", None, Some(Idless)),
     ("/billing/paid", Some(Page), None),
@@ -64,6 +65,11 @@ const ROUTES: &[(&str, Option<Way>, Option<Way>)] = &[
     ("/playground/cost", Some(Page), None),
     ("/playground/{modality}", None, Some(Idless)),
     ("/settings", Some(Page), None),
+    ("/webhooks", Some(Page), Some(Idless)),
+    ("/webhooks/remove", None, Some(Idless)),
+    ("/webhooks/rotate", None, Some(Idless)),
+    ("/webhooks/test", None, Some(Idless)),
+    ("/webhooks/{event}/resend", None, Some(Form(&[]))),
     ("/settings/name", None, Some(Idless)),
     ("/settings/low-balance", None, Some(Idless)),
 ];
@@ -93,6 +99,8 @@ fn between<'a>(page: &'a str, before: &str, after: &str) -> &'a str {
 async fn ids(haven: &Haven, theirs: &Workspace) -> (Stage, BTreeMap<&'static str, String>, Vec<String>) {
     let owner = haven.stage(&theirs.id, Role::Owner).await;
     let _ = haven.stage(&theirs.id, Role::Viewer).await;
+    // Nobody is there to hear it: what is listed can be sent again.
+    assert_eq!(owner.submit("/app/webhooks", &[("url", "https://hooks.invalid/lmhaven")]).await.status, 200);
     haven.credit(&theirs.id, "3.21", "the newest").await;
     let request = haven.chat(&theirs.key, &ask("gpt-sim", "Hello")).await.ok().header("x-request-id").to_owned();
     assert_eq!(owner.submit("/app/members", &[("email", "guest@example.org"), ("role", "viewer")]).await.status, 303);
@@ -104,7 +112,9 @@ async fn ids(haven: &Haven, theirs: &Workspace) -> (Stage, BTreeMap<&'static str
     .await;
     let person = members.split("/app/members/").filter_map(|rest| rest.split_once("/role")).map(|(id, _)| id);
     let person = person.filter(|id| !id.contains(['/', '"'])).last().unwrap().to_owned();
+    let webhooks = owner.get("/app/webhooks").await.ok().text;
     let ids = BTreeMap::from([
+        ("{event}", between(&webhooks, "/app/webhooks/evt_", "/").replacen("", "evt_", 1)),
         ("{session}", between(&account, "/app/account/sessions/", "/").to_owned()),
         ("{workspace}", theirs.id.clone()),
         ("{person}", person),

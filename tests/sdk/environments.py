@@ -14,11 +14,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 HOME = ROOT / "target" / "sdk"
 PYTEST = "pytest==9.2.0"
 STRIPE = "stripe==16.1.0"
+STANDARD_WEBHOOKS = "standardwebhooks==1.1.0"
 
 PYTHON = {
-    "python-current": [PYTEST, STRIPE, "openai==3.54.0", "anthropic==2.12.0"],
-    "python-previous": [PYTEST, STRIPE, "openai==2.54.0", "anthropic==1.17.0"],
-    "python-oldest": [PYTEST, STRIPE, "openai==1.109.1", "anthropic==0.125.0"],
+    "python-current": [PYTEST, STRIPE, STANDARD_WEBHOOKS, "openai==3.54.0", "anthropic==2.12.0"],
+    "python-previous": [PYTEST, STRIPE, STANDARD_WEBHOOKS, "openai==2.54.0", "anthropic==1.17.0"],
+    "python-oldest": [PYTEST, STRIPE, STANDARD_WEBHOOKS, "openai==1.109.1", "anthropic==0.125.0"],
 }
 # What holds the gateway against its OpenAPI descriptions (`tests/openapi`).
 SCHEMATHESIS = "schemathesis"

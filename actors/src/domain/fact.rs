@@ -18,6 +18,7 @@ use super::payment::PaymentFact;
 use super::people::PeopleFact;
 use super::price::PriceRow;
 use super::time::UnixMillis;
+use super::webhook::WebhookFact;
 
 /// Something that happened, other than money moving.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +48,8 @@ pub enum Fact {
     Payment(PaymentFact),
     /// A workspace's people are told of money or limits.
     Billing(BillingEvent),
+    /// Something about webhooks to customers.
+    Webhook(WebhookFact),
 }
 
 impl Fact {
@@ -64,7 +67,8 @@ impl Fact {
             | Self::ProviderAccountSwitched(_)
             | Self::Audited(_)
             | Self::People(_)
-            | Self::Mail(_) => None,
+            | Self::Mail(_)
+            | Self::Webhook(_) => None,
         }
     }
 }

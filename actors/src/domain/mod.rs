@@ -25,3 +25,4 @@ pub mod secret;
 pub mod slots;
 pub mod time;
 pub mod usage;
+pub mod webhook;

@@ -24,6 +24,7 @@ impl Core {
     /// Somebody is to be told something: for the tasks that send it.
     pub(super) fn wake_senders(&self) {
         self.mail_waits.notify_one();
+        self.webhook_waits.notify_one();
     }
 
     /// Gives credit, or takes some back where it is negative. The same key twice answers the same entry; the flag is false

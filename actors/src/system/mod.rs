@@ -26,6 +26,7 @@ use crate::domain::mail::MailFact;
 use crate::domain::price::PriceBook;
 use crate::domain::secret::KeyDigest;
 use crate::domain::time::UnixMillis;
+use crate::domain::webhook::WebhookFact;
 use crate::journal::{Class, Journal, JournalLost, JournalOptions, JournalRefusal};
 use crate::keyring::Keyring;
 use crate::ledger::{Ledger, LedgerError, Record};
@@ -59,6 +60,8 @@ pub struct Core {
     pub placement: Placement,
     /// A mail is to go out: for the one task that sends them.
     pub mail_waits: tokio::sync::Notify,
+    /// The same for webhooks.
+    pub webhook_waits: tokio::sync::Notify,
     office: Arc<Mutex<Office>>,
     /// Told whenever entries were committed, for whoever watches balances.
     pub committed: Arc<tokio::sync::Notify>,
@@ -162,6 +165,7 @@ impl Core {
             clock,
             placement: Placement::default(),
             mail_waits: tokio::sync::Notify::new(),
+            webhook_waits: tokio::sync::Notify::new(),
             office: Arc::new(Mutex::new(replayed.office)),
             committed,
             policy,
@@ -232,7 +236,8 @@ impl Core {
                     self.start_actor(Account::opened(&created, self.policy.clone(), self.clock.now()));
                 }
                 Fact::Audited(row) => self.audit.lock().push(row),
-                Fact::Mail(MailFact::Queued(_) | MailFact::Resent { .. }) => self.wake_senders(),
+                Fact::Mail(MailFact::Queued(_) | MailFact::Resent { .. })
+                | Fact::Webhook(WebhookFact::Tested { .. } | WebhookFact::Resent { .. }) => self.wake_senders(),
                 _ => {}
             }
         }

@@ -4,6 +4,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
+use lmhaven_actors::domain::billing::{BillingEvent, Happened};
 use lmhaven_actors::domain::entry::{Entry, EntryKind, TxId};
 use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::reports::{GroupBy, MoneyEvent, UsageRow};
@@ -35,6 +36,19 @@ struct Billing {
     events: Vec<EventRow>,
     older: Option<String>,
     newest: bool,
+    /// What people were told, the newest first, in pages of their own.
+    told: Vec<ToldRow>,
+    told_older: Option<String>,
+}
+
+/// One thing that people were told.
+struct ToldRow {
+    at: String,
+    what: &'static str,
+    detail: String,
+    amount: String,
+    balance: String,
+    receipt: Option<u64>,
 }
 
 /// One line of the history.
@@ -134,6 +148,63 @@ impl EventRow {
     }
 }
 
+impl ToldRow {
+    fn of(event: &BillingEvent) -> Self {
+        let detail = match &event.happened {
+            Happened::Credit { reason, .. } => reason.clone(),
+            Happened::LimitsChanged { requests_per_minute, concurrent_streams } => {
+                format!("{requests_per_minute} requests per minute, {concurrent_streams} streams at once")
+            }
+            Happened::DisputeClosed { won, .. } => {
+                if *won { "the payment stands" } else { "the payment was returned" }.to_owned()
+            }
+            Happened::AutoTopUpFailed { switched_off: true, .. } => "auto top-up is off".to_owned(),
+            _ => String::new(),
+        };
+        Self {
+            at: format::moment(event.at),
+            what: told_as(&event.happened),
+            detail,
+            amount: event.happened.amount().map(format::exact_usd).unwrap_or_default(),
+            balance: format::exact_usd(event.balance_usd),
+            receipt: event.receipt,
+        }
+    }
+}
+
+const fn told_as(happened: &Happened) -> &'static str {
+    match happened {
+        Happened::TopUp { .. } => "Top-up",
+        Happened::AutoTopUp { .. } => "Auto top-up",
+        Happened::AutoTopUpFailed { .. } => "Auto top-up failed",
+        Happened::Refund { .. } => "Refund",
+        Happened::RefundFailed { .. } => "Refund failed",
+        Happened::DisputeOpened { .. } => "Dispute opened",
+        Happened::DisputeClosed { .. } => "Dispute closed",
+        Happened::Credit { .. } => "Credit",
+        Happened::LimitsChanged { .. } => "Limits changed",
+    }
+}
+
+/// All events as CSV.
+pub(super) fn events_csv(worker: &Worker, visit: &Visit) -> HttpResponse {
+    let mut csv = Csv::new(&["at", "event", "type", "amount_usd", "balance_usd", "receipt", "detail"]);
+    let id = visit.workspace.id();
+    for event in worker.gateway.core.office(|office| office.billing.newest(id, 0, usize::MAX)) {
+        let row = ToldRow::of(&event);
+        csv.row([
+            Cell::Plain(&times::rfc3339(event.at)),
+            Cell::Plain(&event.id.to_string()),
+            Cell::Plain(event.happened.name()),
+            Cell::Plain(&event.happened.amount().map(|amount| amount.to_string()).unwrap_or_default()),
+            Cell::Plain(&event.balance_usd.to_string()),
+            Cell::Plain(&event.receipt.map(|number| number.to_string()).unwrap_or_default()),
+            Cell::Text(&row.detail),
+        ]);
+    }
+    csv.respond("billing-events.csv")
+}
+
 /// Amounts that are offered, where they are within the bounds.
 const AMOUNTS: [i64; 4] = [10, 25, 100, 500];
 
@@ -156,6 +227,13 @@ fn show(worker: &Worker, visit: &Visit, fields: &Fields, status: StatusCode, ref
     let skipped: usize = fields.get("skip").and_then(|text| text.parse().ok()).unwrap_or(0);
     let events: Vec<_> = all.iter().skip(skipped).take(PAGE).map(EventRow::of).collect();
     let shown = skipped.saturating_add(events.len());
+    let told_skipped: usize = fields.get("told").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let workspace = visit.workspace.id();
+    let (told, told_count) = worker
+        .gateway
+        .core
+        .office(|office| (office.billing.newest(workspace, told_skipped, PAGE), office.billing.count(workspace)));
+    let told_shown = told_skipped.saturating_add(told.len());
     let standing = &visit.view.standing;
     let page = Billing {
         shell: visit.shell(Tab::Billing),
@@ -169,7 +247,9 @@ fn show(worker: &Worker, visit: &Visit, fields: &Fields, status: StatusCode, ref
         workspace_id: visit.view.id.to_string(),
         events,
         older: (shown < all.len()).then(|| format!("/app/billing?skip={shown}")),
-        newest: skipped > 0,
+        newest: skipped > 0 || told_skipped > 0,
+        told_older: (told_shown < told_count).then(|| format!("/app/billing?told={told_shown}#told")),
+        told: told.iter().map(ToldRow::of).collect(),
     };
     page::private_with_forms_to(status, &page, payments.checkout_origin())
 }

@@ -18,10 +18,12 @@ mod settings;
 mod topup;
 mod usage;
 mod visit;
+mod webhooks;
 
 pub use serve::{
-    ask_playground, billing, billing_csv, create_key, keys, limits, models, overview, paid, paid_json, playground,
-    playground_cost, receipt, rename_workspace, requests, requests_csv, revoke_key, rotate_key, rotate_key_page,
-    set_notice_line, settings, top_up, usage, usage_csv,
+    ask_playground, billing, billing_csv, billing_events_csv, create_key, keys, limits, models, overview, paid,
+    paid_json, playground, playground_cost, receipt, remove_webhooks, rename_workspace, requests, requests_csv,
+    resend_webhook, revoke_key, rotate_key, rotate_key_page, rotate_webhook_secret, set_notice_line, set_webhooks,
+    settings, test_webhooks, top_up, usage, usage_csv, webhooks,
 };
 pub use visit::{May, Trouble, Visit, shell_of};

@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::{Trouble, Visit};
 use super::{billing as billing_page, keys as keys_page, limits as limits_page, models as models_page};
 use super::{overview as overview_page, playground as playground_page, requests as requests_page};
-use super::{settings as settings_page, topup as topup_page, usage as usage_page};
+use super::{settings as settings_page, topup as topup_page, usage as usage_page, webhooks as webhooks_page};
 use crate::dashboard::query::Fields;
 use crate::extract::session::SignedIn;
 use crate::relay::Worker;
@@ -71,6 +71,8 @@ pages! {
     billing = |worker, visit, fields| Ok(billing_page::billing(worker, &visit, fields));
     /// `GET /app/billing.csv`.
     billing_csv = |worker, visit, _| Ok(billing_page::billing_csv(worker, &visit));
+    /// `GET /app/billing/events.csv`.
+    billing_events_csv = |worker, visit, _| Ok(billing_page::events_csv(worker, &visit));
     /// `GET /app/billing/paid?checkout=chk_…`.
     paid = |worker, visit, fields| topup_page::paid(worker, visit, fields).await;
     /// `GET /app/billing/paid.json?checkout=chk_…`.
@@ -83,6 +85,8 @@ pages! {
     playground = |worker, visit, _| Ok(playground_page::playground(worker, &visit));
     /// `GET /app/playground/cost?id=req_…`.
     playground_cost = |worker, visit, fields| playground_page::cost(worker, visit, fields.get("id")).await;
+    /// `GET /app/webhooks`.
+    webhooks = |worker, visit, fields| webhooks_page::webhooks(worker, &visit, fields);
     /// `GET /app/settings`.
     settings = |worker, visit, fields| Ok(settings_page::settings(worker, &visit, fields));
 }
@@ -113,6 +117,32 @@ pub async fn set_notice_line(worker: WorkerData, who: SignedIn, form: Bytes) -> 
 pub async fn rename_workspace(worker: WorkerData, who: SignedIn, form: Bytes) -> HttpResponse {
     let fields = Fields::of_form(&form);
     obey(worker, who, async |worker, visit| settings_page::rename(worker, visit, &fields).await).await
+}
+
+/// `POST /app/webhooks`.
+pub async fn set_webhooks(worker: WorkerData, who: SignedIn, form: Bytes) -> HttpResponse {
+    let fields = Fields::of_form(&form);
+    obey(worker, who, async |worker, visit| webhooks_page::set(worker, visit, &fields).await).await
+}
+
+/// `POST /app/webhooks/remove`.
+pub async fn remove_webhooks(worker: WorkerData, who: SignedIn) -> HttpResponse {
+    obey(worker, who, async |worker, visit| webhooks_page::remove(worker, visit).await).await
+}
+
+/// `POST /app/webhooks/rotate`.
+pub async fn rotate_webhook_secret(worker: WorkerData, who: SignedIn) -> HttpResponse {
+    obey(worker, who, async |worker, visit| webhooks_page::rotate(worker, visit).await).await
+}
+
+/// `POST /app/webhooks/test`.
+pub async fn test_webhooks(worker: WorkerData, who: SignedIn) -> HttpResponse {
+    obey(worker, who, async |worker, visit| webhooks_page::test(worker, visit).await).await
+}
+
+/// `POST /app/webhooks/{event}/resend`.
+pub async fn resend_webhook(worker: WorkerData, who: SignedIn, event: web::Path<String>) -> HttpResponse {
+    obey(worker, who, async |worker, visit| webhooks_page::resend(worker, visit, &event).await).await
 }
 
 /// `POST /app/keys`.

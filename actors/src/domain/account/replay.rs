@@ -111,7 +111,8 @@ impl Account {
             | Fact::People(_)
             | Fact::Mail(_)
             | Fact::Payment(_)
-            | Fact::Billing(_) => {}
+            | Fact::Billing(_)
+            | Fact::Webhook(_) => {}
         }
     }
 

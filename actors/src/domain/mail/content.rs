@@ -7,7 +7,7 @@ use crate::domain::money::NanoUsd;
 use crate::domain::time::UnixMillis;
 
 /// The names of all kinds, as journals, lists and metrics write them.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 17] = [
     "verify_address",
     "reset_password",
     "account_exists",
@@ -24,6 +24,7 @@ pub const KINDS: [&str; 16] = [
     "limit_change",
     "low_balance",
     "zero_balance",
+    "webhooks_off",
 ];
 
 /// What a mail says. Links are named by their id; the token is derived when the mail is written.
@@ -158,6 +159,8 @@ pub enum MailContent {
     },
     /// Nothing is left.
     ZeroBalance,
+    /// Webhooks were not taken for days, and are off.
+    WebhooksOff,
 }
 
 /// How things stand after money moved. Mails of older journals do not know.
@@ -191,6 +194,7 @@ impl MailContent {
             Self::LimitChange { .. } => "limit_change",
             Self::LowBalance { .. } => "low_balance",
             Self::ZeroBalance => "zero_balance",
+            Self::WebhooksOff => "webhooks_off",
         }
     }
 

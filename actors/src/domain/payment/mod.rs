@@ -331,7 +331,9 @@ impl Payments {
         }
         match paid.source {
             Source::Checkout(id) => {
-                if let Some(checkout) = self.checkouts.get_mut(&id) {
+                if let Some(checkout) = self.checkouts.get_mut(&id)
+                    && !matches!(checkout.state, CheckoutState::Paid(_))
+                {
                     checkout.state = CheckoutState::Paid(paid.intent.clone());
                 }
             }

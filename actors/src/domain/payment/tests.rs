@@ -126,14 +126,18 @@ fn a_payment_is_credited_once_and_receipts_are_consecutive() {
     assert_eq!(desk.available, usd(20));
     assert_eq!(desk.payments.receipt(workspace(), 1).unwrap().paid.amount, usd(20));
     assert_eq!(&*desk.payments.customer(workspace()).unwrap().customer, "cus_1");
-    // Another payment of the same checkout, which a provider never makes, is not credited either.
+    // Another payment of the same checkout is money that came in: it is credited too, and has a receipt of its own.
     let other = PaymentEvent::Paid {
         source: Source::Checkout(checkout()),
         intent: "pi_2".into(),
         amount: usd(20),
         method: None,
     };
-    assert_eq!(desk.hear(&other), Err(NotApplied::Repeated));
+    assert_eq!(desk.hear(&other), Ok(()));
+    assert_eq!((desk.hear(&other), desk.hear(&paid(20))), (Err(NotApplied::Repeated), Err(NotApplied::Repeated)));
+    assert_eq!(desk.available, usd(40));
+    assert_eq!(&*desk.payments.receipt(workspace(), 2).unwrap().paid.intent, "pi_2");
+    assert_eq!(desk.payments.checkout(checkout()).unwrap().state, CheckoutState::Paid("pi_1".into()));
 }
 
 #[test]

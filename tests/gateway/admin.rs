@@ -121,6 +121,17 @@ async fn a_body_with_a_wrong_field_names_it() {
 }
 
 #[actix_web::test]
+async fn a_body_beyond_the_bound_is_refused_in_the_envelope_and_after_the_token() {
+    let haven = Haven::start().await;
+    let body = json!({ "name": "x".repeat(300 * 1024), "owner_email": "a@example.com" });
+    assert_eq!(haven.admin("POST", "/workspaces", &body).await.refusal(), (413, "body_too_large"));
+    let url = format!("{}/admin/v1/workspaces", haven.admin_base);
+    let stranger = reqwest::Client::builder().no_proxy().build().unwrap().post(url).json(&body).send().await.unwrap();
+    assert_eq!(stranger.status().as_u16(), 401, "who has no token learns nothing of bounds");
+    haven.finish().await;
+}
+
+#[actix_web::test]
 async fn what_is_not_there_is_not_found() {
     let haven = Haven::start().await;
     let workspace = haven.workspace("1.00").await;

@@ -1,7 +1,7 @@
 //! Keys: made (the secret is in that answer and nowhere else), listed, rotated, revoked.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Bytes};
+use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::domain::account::KeyView;
 use lmhaven_actors::domain::fact::{KeyPurpose, KeyRevoked};
@@ -10,7 +10,7 @@ use lmhaven_actors::workspace::{Describe, RevokeKey, WorkspaceHandle};
 use serde_json::json;
 
 use super::shapes::{Key, NewKey, NewKeyBody, RotateKeyBody};
-use super::{Answer, WorkerData, answer, audit_row, list_of, parse, workspace};
+use super::{Answer, Sent, WorkerData, answer, audit_row, list_of, parse, workspace};
 use crate::error::{ApiError, Code};
 use crate::keys::{CreateBody, RotateBody, rotation, view};
 use crate::relay::Worker;
@@ -29,12 +29,13 @@ pub(super) async fn create(
     worker: WorkerData,
     request: HttpRequest,
     id: web::Path<String>,
-    body: Bytes,
+    body: Sent,
 ) -> HttpResponse {
     answer(&worker, &request, |worker| async move { create_inner(&worker, &id, &body).await }).await
 }
 
-async fn create_inner(worker: &Worker, id: &str, body: &Bytes) -> Answer {
+async fn create_inner(worker: &Worker, id: &str, body: &Sent) -> Answer {
+    let body = body.whole()?;
     let handle = workspace(worker, id)?;
     let core = &worker.gateway.core;
     let at = core.clock.now().wall;
@@ -73,13 +74,13 @@ pub(super) async fn rotate(
     worker: WorkerData,
     request: HttpRequest,
     path: web::Path<(String, String)>,
-    body: Bytes,
+    body: Sent,
 ) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let (id, key) = path.into_inner();
         let handle = workspace(&worker, &id)?;
         let key = find(&handle, &key).await?.created.key;
-        let wanted: RotateBody = if body.is_empty() { RotateBody::default() } else { parse(&body)? };
+        let wanted: RotateBody = if body.whole()?.is_empty() { RotateBody::default() } else { parse(body.whole()?)? };
         let overlap = wanted.check()?;
         let core = &worker.gateway.core;
         let (secret, rotation) = rotation(key, overlap, core.clock.now().wall);

@@ -13,13 +13,14 @@ pub(in crate::routes) mod shapes;
 mod workspaces;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::{self, Bytes, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use lmhaven_actors::chat::Dialect;
 use lmhaven_actors::domain::fact::AuditRow;
 use lmhaven_actors::system::{ChangeError, fresh};
@@ -121,6 +122,35 @@ fn list_of(data: Vec<Value>, has_more: bool, next_after: Option<Value>) -> (Stat
         StatusCode::OK,
         json!({ "object": "list", "data": Value::Array(data), "has_more": has_more, "next_after": next_after }),
     )
+}
+
+/// A request's body, or that it could not be read: told after who asks is known, and in the envelope.
+#[derive(Debug)]
+struct Sent(Result<Bytes, actix_web::Error>);
+
+impl FromRequest for Sent {
+    type Error = std::convert::Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut actix_web::dev::Payload) -> Self::Future {
+        let whole = Bytes::from_request(request, payload);
+        Box::pin(async move { Ok(Self(whole.await)) })
+    }
+}
+
+impl Sent {
+    /// The bytes.
+    ///
+    /// # Errors
+    /// There are more than are read, or the caller left.
+    fn whole(&self) -> Result<&Bytes, ApiError> {
+        self.0.as_ref().map_err(|error| match error.as_response_error().status_code() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                ApiError::new(Code::BodyTooLarge, "the body is larger than 256 KiB").closing()
+            }
+            _ => ApiError::new(Code::InvalidRequest, "the request body broke off").closing(),
+        })
+    }
 }
 
 /// A JSON body; an error names the field.

@@ -1,13 +1,13 @@
 //! Credits and refunds by an operator.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Bytes};
+use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::ledger::json::EntryView;
 use serde_json::json;
 
 use super::shapes::{CreditBody, LedgerEntry};
-use super::{WorkerData, answer, parse, workspace};
+use super::{Sent, WorkerData, answer, parse, workspace};
 use crate::operations::{BY_TOKEN, credit};
 use crate::routes::openapi::errors::{BadRequest, Conflict, Missing, TooLarge, WithToken};
 
@@ -23,11 +23,11 @@ pub(super) async fn credit(
     worker: WorkerData,
     request: HttpRequest,
     id: web::Path<String>,
-    body: Bytes,
+    body: Sent,
 ) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let handle = workspace(&worker, &id)?;
-        let entry = credit::give(&worker.gateway, BY_TOKEN, &handle, parse(&body)?).await?;
+        let entry = credit::give(&worker.gateway, BY_TOKEN, &handle, parse(body.whole()?)?).await?;
         Ok((StatusCode::CREATED, json!(EntryView::from(&entry))))
     })
     .await

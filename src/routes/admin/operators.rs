@@ -1,14 +1,13 @@
 //! Operators: who there are, and the link that makes another one or sets another password.
 
 use actix_web::http::StatusCode;
-use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::domain::people::Email;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::shapes::{Operator, OperatorBody, OperatorLinkView};
-use super::{WorkerData, answer, audit_row, list_of, parse};
+use super::{Sent, WorkerData, answer, audit_row, list_of, parse};
 use crate::accounts::operators::OperatorLink;
 use crate::operations::invalid;
 use crate::routes::openapi::errors::{BadRequest, TooLarge, WithToken};
@@ -45,9 +44,9 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpRespon
     responses((status = 201, description = "A link that works once, for 30 minutes", body = OperatorLinkView), WithToken, BadRequest, TooLarge),
     security(("admin_token" = [])),
 )]
-pub(super) async fn invite(worker: WorkerData, request: HttpRequest, body: Bytes) -> HttpResponse {
+pub(super) async fn invite(worker: WorkerData, request: HttpRequest, body: Sent) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
-        let Body { email } = parse(&body)?;
+        let Body { email } = parse(body.whole()?)?;
         let email: Email = email.parse().map_err(|_| invalid("email", "expected an e-mail address"))?;
         let gateway = &worker.gateway;
         let audit = audit_row(&worker, "operator.invite", email.as_str(), None, None, None);

@@ -1,12 +1,12 @@
 //! Payments by card as operators see them, and refunds to the card.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Bytes};
+use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use super::shapes::{PaymentView, RefundBody, RefundView};
-use super::{WorkerData, answer, list_of, parse, workspace};
+use super::{Sent, WorkerData, answer, list_of, parse, workspace};
 use crate::operations::refund::{NewRefund, state_name};
 use crate::operations::{BY_TOKEN, refund};
 use crate::routes::openapi::errors::{BadRequest, Conflict, Missing, TooLarge, WithToken};
@@ -55,12 +55,12 @@ pub(super) async fn refund(
     worker: WorkerData,
     request: HttpRequest,
     path: web::Path<(String, String)>,
-    body: Bytes,
+    body: Sent,
 ) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let (id, payment) = path.into_inner();
         let handle = workspace(&worker, &id)?;
-        let new: NewRefund = parse(&body)?;
+        let new: NewRefund = parse(body.whole()?)?;
         let amount_usd = new.amount_usd;
         let begun = refund::give_back(&worker.gateway, BY_TOKEN, &handle, &payment, new).await?;
         Ok((StatusCode::CREATED, json!({ "id": begun.id, "amount_usd": amount_usd, "state": begun.state })))

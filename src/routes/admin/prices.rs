@@ -1,12 +1,11 @@
 //! The price book: every version, and a new one from a moment on.
 
 use actix_web::http::StatusCode;
-use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
 use super::shapes::{PriceVersion, PublishPrices};
-use super::{Answer, WorkerData, answer, list_of, parse};
+use super::{Answer, Sent, WorkerData, answer, list_of, parse};
 use crate::operations::BY_TOKEN;
 use crate::operations::prices::{self, NewPrices};
 use crate::relay::Worker;
@@ -36,11 +35,12 @@ pub(super) async fn list(worker: WorkerData, request: HttpRequest) -> HttpRespon
     responses((status = 201, description = "The version", body = PriceVersion), WithToken, BadRequest, TooLarge),
     security(("admin_token" = [])),
 )]
-pub(super) async fn publish(worker: WorkerData, request: HttpRequest, body: Bytes) -> HttpResponse {
+pub(super) async fn publish(worker: WorkerData, request: HttpRequest, body: Sent) -> HttpResponse {
     answer(&worker, &request, |worker| async move { publish_inner(&worker, &body).await }).await
 }
 
-async fn publish_inner(worker: &Worker, body: &Bytes) -> Answer {
+async fn publish_inner(worker: &Worker, body: &Sent) -> Answer {
+    let body = body.whole()?;
     let NewPrices { effective_at, models, reason } = parse(body)?;
     let gateway = &worker.gateway;
     let effective_at = prices::moment(effective_at.as_deref(), gateway.core.clock.now().wall)?;

@@ -1,7 +1,7 @@
 //! Workspaces: open, list, show, change.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Bytes};
+use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
 use lmhaven_actors::domain::fact::WorkspaceCreated;
 use lmhaven_actors::domain::ids::WorkspaceId;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::shapes::{ChangeWorkspace, Workspace};
-use super::{WorkerData, answer, audit_row, invalid, list_of, page_size, parse, query, workspace};
+use super::{Sent, WorkerData, answer, audit_row, invalid, list_of, page_size, parse, query, workspace};
 use crate::keys::view;
 use crate::operations::workspace::check_name;
 use crate::operations::{self, BY_TOKEN};
@@ -43,9 +43,9 @@ pub(super) struct Create {
     responses((status = 201, description = "The workspace", body = Workspace), WithToken, BadRequest, TooLarge),
     security(("admin_token" = [])),
 )]
-pub(super) async fn create(worker: WorkerData, request: HttpRequest, body: Bytes) -> HttpResponse {
+pub(super) async fn create(worker: WorkerData, request: HttpRequest, body: Sent) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
-        let Create { name, owner_email, email_verified } = parse(&body)?;
+        let Create { name, owner_email, email_verified } = parse(body.whole()?)?;
         check_name(&name)?;
         if !owner_email.contains('@') || owner_email.len() > 320 || owner_email.chars().any(char::is_whitespace) {
             return Err(invalid("owner_email", "expected an e-mail address"));
@@ -117,11 +117,11 @@ pub(super) async fn change(
     worker: WorkerData,
     request: HttpRequest,
     id: web::Path<String>,
-    body: Bytes,
+    body: Sent,
 ) -> HttpResponse {
     answer(&worker, &request, |worker| async move {
         let handle = workspace(&worker, &id)?;
-        let changed = operations::workspace::change(&worker.gateway, BY_TOKEN, &handle, parse(&body)?).await?;
+        let changed = operations::workspace::change(&worker.gateway, BY_TOKEN, &handle, parse(body.whole()?)?).await?;
         Ok((StatusCode::OK, view(&changed)))
     })
     .await

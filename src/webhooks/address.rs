@@ -146,7 +146,7 @@ impl Resolve for Guarded {
             let found = lookup(name.as_str().to_owned()).await?;
             // A name that leads inside with one of its addresses is not to be trusted with the others.
             if found.is_empty() || found.iter().any(|address| !allowed.address(*address)) {
-                return Err(Box::new(NoPlace::Private).into());
+                return Err(NoPlace::Private.into());
             }
             let addresses: Addrs = Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(addresses)

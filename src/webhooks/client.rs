@@ -106,7 +106,10 @@ mod tests {
         // An address in the URL itself is asked of no resolver.
         let client = Client::new(leading_to(&["8.8.8.8"]), allowed).unwrap();
         assert_eq!(client.send(&format!("https://127.0.0.1:{port}/"), message()).await, Outcome::Forbidden);
-        // Nobody ever connected; a client that may does, and the checked address is the one that it connects to.
+        // Nobody ever connected: nothing waits to be accepted.
+        let waiting = futures_util::FutureExt::now_or_never(listener.accept());
+        assert!(waiting.is_none(), "{waiting:?}");
+        // A client that may does, and the checked address is the one that it connects to.
         let client = Client::new(leading_to(&["127.0.0.1"]), Allowed { loopback: true }).unwrap();
         let (outcome, peer) = tokio::join!(client.send(&url, message()), async {
             let (stream, peer) = listener.accept().await.unwrap();

@@ -12,7 +12,7 @@ use utoipa_swagger_ui::Config;
 
 use crate::dashboard::page;
 
-/// Where the routing table puts [`file`].
+/// Where the routing table puts [`file()`].
 pub const PATTERN: &str = "/docs/api/{name}";
 /// Swagger UI's files that the page names. The distribution has more: an index of its own, maps, a page for `OAuth`.
 const FILES: [&str; 4] =

@@ -8,6 +8,7 @@ pub mod chat;
 pub mod clock;
 pub mod directory;
 pub mod domain;
+pub mod fresh;
 pub mod journal;
 pub mod keyring;
 pub mod ledger;

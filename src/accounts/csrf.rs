@@ -14,6 +14,7 @@ use actix_web::{Error, HttpMessage, HttpResponse};
 use futures_util::StreamExt;
 use lmhaven_actors::domain::people::Realm;
 
+use super::pages;
 use crate::routes::WorkerData;
 
 /// The field of a form.
@@ -97,7 +98,8 @@ async fn stand(
         Realm::Operators => &accounts.operators.origin,
     };
     if !origin.sent(request.headers()) {
-        return Ok(request.into_response(refused("This form was not sent from one of our own pages.")));
+        let refused = refused(realm, request.headers(), "This form was not sent from one of our own pages.");
+        return Ok(request.into_response(refused));
     }
     // A session that is over counts as none: what then needs one asks for a sign-in.
     let token = match realm {
@@ -124,7 +126,8 @@ async fn stand(
             },
         };
         if !accounts.keys.is_csrf(&session, &given) {
-            return Ok(request.into_response(refused("This page was open for too long.")));
+            let refused = refused(realm, request.headers(), "This page was open for too long.");
+            return Ok(request.into_response(refused));
         }
     }
     Ok(next.call(request).await?.map_into_boxed_body())
@@ -150,7 +153,11 @@ fn field(body: &[u8], name: &str) -> Option<String> {
     fields.into_inner().into_iter().find(|(given, _)| given == name).map(|(_, value)| value)
 }
 
-fn refused(why: &str) -> HttpResponse {
+/// A page for people; a line for scripts, which show it as it is, and for operators, whose pages lie elsewhere.
+fn refused(realm: Realm, headers: &HeaderMap, why: &str) -> HttpResponse {
+    if realm == Realm::Customers && !headers.contains_key(HEADER) {
+        return pages::form_refused(why);
+    }
     HttpResponse::Forbidden()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type("text/plain; charset=utf-8")

@@ -31,7 +31,7 @@ use crate::telemetry::{self, Timing};
 /// How long a hold may stay open: longer than any stream runs.
 const HOLD_EXPIRES_AFTER_MILLIS: i64 = 6 * 3_600_000;
 
-/// A request that was admitted, with all that its delivery needs.
+/// A request that was admitted, with all that its delivery needs. It lives in a box: most of a kilobyte, and many hands.
 pub struct Admitted {
     /// Its id.
     pub request: RequestId,
@@ -172,7 +172,7 @@ async fn admit(
     key: Arc<KeyEntry>,
     request: &HttpRequest,
     payload: web::Payload,
-) -> Result<(Admitted, bool, Body), Failed> {
+) -> Result<(Box<Admitted>, bool, Body), Failed> {
     let gateway = &worker.gateway;
     let (body, timing) = admission::read(gateway, request, payload).await?;
     let now = gateway.core.clock.now().wall;
@@ -220,7 +220,7 @@ async fn admit(
         prepared =
             client.prepare(&model, affordable, summary.stream, &upstreams).map_err(|error| failed(error.into()))?;
     }
-    let admitted = Admitted {
+    let admitted = Box::new(Admitted {
         request: id,
         worker: worker.clone(),
         key,
@@ -242,7 +242,7 @@ async fn admit(
         timing,
         route,
         running,
-    };
+    });
     drop(client);
     Ok((admitted, summary.stream, body))
 }

@@ -27,20 +27,21 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 ///
 /// # Errors
 /// Why there is none; the hold is closed.
-pub async fn deliver(admitted: Admitted) -> Result<HttpResponse, Failed> {
+pub async fn deliver(admitted: Box<Admitted>) -> Result<HttpResponse, Failed> {
     // A caller who has left gets no answer: what is awaited here is dropped, and the provider's call with it.
     let outcome = tokio::select! {
         biased;
         outcome = ask(&admitted) => outcome,
         signal = admitted.watched.over() => match signal {
             Signal::Ending => Err(ApiError::draining()),
-            _ => return Err(hung_up(admitted).await),
+            // What is rare is in a box of its own: a request would carry its room otherwise.
+            _ => return Err(Box::pin(hung_up(admitted)).await),
         },
     };
     match outcome {
         Ok((answer, meter)) => answered(admitted, answer, meter).await,
         Err(error) => {
-            let settled = admitted.lease.release().await;
+            let settled = Box::pin(admitted.lease.release()).await;
             telemetry::request_ended(admitted.route, &admitted.model, &admitted.timing, End::Failed(&error));
             Err(Failed { model: Some(admitted.model), standing: settled.standing, ..error.into() })
         }
@@ -109,10 +110,10 @@ async fn read(
 }
 
 /// Settles and writes. The first byte waits until the hold is on disk, which it is by now almost always.
-async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) -> Result<HttpResponse, Failed> {
+async fn answered(admitted: Box<Admitted>, answer: PlainAnswer, meter: PlainMeter) -> Result<HttpResponse, Failed> {
     let Admitted {
         request, worker, model, quote, lease, prepared, label, prompt_bytes, timing, route, running, ..
-    } = admitted;
+    } = *admitted;
     let measured = Measured {
         reported: meter.reported,
         output_is_final: true,
@@ -151,9 +152,9 @@ async fn answered(admitted: Admitted, answer: PlainAnswer, meter: PlainMeter) ->
 }
 
 /// The caller left: free within the first second, the prompt after it.
-async fn hung_up(admitted: Admitted) -> Failed {
+async fn hung_up(admitted: Box<Admitted>) -> Failed {
     let awaited = admitted.prompt_awaited();
-    let Admitted { model, quote, lease, timing, route, .. } = admitted;
+    let Admitted { model, quote, lease, timing, route, .. } = *admitted;
     let error = ApiError::new(Code::RequestTimeout, "the caller hung up").closing();
     if let Some(charge) = awaited {
         let settled = lease.settle(charge).await;

@@ -38,7 +38,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// A failure before the first event; the hold is closed.
-pub async fn deliver(admitted: Admitted) -> Result<HttpResponse, Failed> {
+pub async fn deliver(admitted: Box<Admitted>) -> Result<HttpResponse, Failed> {
     let (request, model, standing) = (admitted.request, admitted.model.clone(), admitted.standing);
     admitted.watched.keep_alive();
     let reply = admitted.prepared.reply;
@@ -68,9 +68,9 @@ struct Meterage {
 }
 
 /// One stream from its first attempt to its last byte.
-async fn run(mut admitted: Admitted, yielder: Yielder) -> Ended {
+async fn run(mut admitted: Box<Admitted>, yielder: Yielder) -> Ended {
     let outcome = relay(&mut admitted, &yielder).await;
-    let Admitted { lease, model, quote, route, timing, running, .. } = admitted;
+    let Admitted { lease, model, quote, route, timing, running, .. } = *admitted;
     let error = match outcome {
         Ok(Finished { mut relay, charge, cut_short }) => {
             let settled = lease.settle(charge).await;

@@ -21,7 +21,9 @@ mod browser;
 mod harness;
 
 mod arriving;
+mod checkouts;
 mod journeys;
 mod operator;
 mod pages;
 mod paying;
+mod refused;

@@ -7,6 +7,7 @@ use lmhaven::payments::webhook::OUTCOMES;
 use lmhaven::telemetry::{
     ATTEMPT_OUTCOMES, COOLDOWN_REASONS, Kind, MAIL_OUTCOMES, METRICS, NONE, OTHER, REJECTION_REASONS,
 };
+use lmhaven::webhooks;
 use lmhaven_actors::domain::image_tier::ImageTier;
 
 /// One sample.
@@ -70,6 +71,7 @@ fn is_known(metric: &str, label: &str, value: &str, models: &[&str], providers: 
         }
         "outcome" if metric == "lmhaven_emails_total" => MAIL_OUTCOMES.contains(&value),
         "outcome" if metric == "lmhaven_payment_webhooks_total" => OUTCOMES.contains(&value),
+        "outcome" if metric == "lmhaven_webhook_deliveries_total" => webhooks::OUTCOMES.contains(&value),
         "outcome" => ATTEMPT_OUTCOMES.contains(&value),
         "reason" if metric == "lmhaven_rejections_total" => REJECTION_REASONS.contains(&value),
         "reason" => COOLDOWN_REASONS.contains(&value),

@@ -4,7 +4,6 @@
 //! Holds that a crash left open are closed, durably, before the first request is served.
 
 mod billing;
-pub mod fresh;
 mod keys;
 mod payments;
 mod replay;
@@ -27,6 +26,7 @@ use crate::domain::price::PriceBook;
 use crate::domain::secret::KeyDigest;
 use crate::domain::time::UnixMillis;
 use crate::domain::webhook::WebhookFact;
+pub use crate::fresh;
 use crate::journal::{Class, Journal, JournalLost, JournalOptions, JournalRefusal};
 use crate::keyring::Keyring;
 use crate::ledger::{Ledger, LedgerError, Record};

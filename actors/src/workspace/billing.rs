@@ -7,8 +7,8 @@ use crate::domain::fact::Fact;
 use crate::domain::mail::{Mail, MailFact};
 use crate::domain::people::Member;
 use crate::domain::time::Now;
+use crate::fresh;
 use crate::office::Office;
-use crate::system::fresh;
 
 use super::actor::WorkspaceActor;
 

@@ -125,23 +125,28 @@ impl WorkspaceHandle {
         let sent = match sent {
             Ok(sent) => sent,
             Err(message) => {
-                let addr = self.revive().await?;
+                let addr = Box::pin(self.revive()).await?;
                 generation = self.0.generation.load(Ordering::Acquire);
                 addr.send(message)
             }
         };
         let answer = sent.await;
         if answer.is_err() {
-            // The message is dropped while the actor's thread still unwinds, and its address still takes messages that
-            // nobody will read. Whoever hears of the end may rely on it: asked again, the handle finds a new actor.
-            for _ in 0..UNWINDS_WITHIN_MILLIS {
-                if !self.is_served_by(generation) {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            Box::pin(self.unwound(generation)).await;
         }
         answer.map_err(|_| AskError::Gone)
+    }
+
+    /// Waits until the actor of this generation is gone. A message is dropped while the actor's thread still unwinds, and
+    /// its address still takes messages that nobody will read. Whoever hears of the end may rely on it: asked again, the
+    /// handle finds a new actor.
+    async fn unwound(&self, generation: u32) {
+        for _ in 0..UNWINDS_WITHIN_MILLIS {
+            if !self.is_served_by(generation) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Whether the actor of this generation is the current one and takes messages.

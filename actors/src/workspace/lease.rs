@@ -105,13 +105,13 @@ impl Lease {
     }
 
     /// Closes the hold with its charge.
-    pub async fn settle(self, charge: Charge) -> Settled {
-        self.close(How::Settle(charge)).await
+    pub fn settle(self, charge: Charge) -> impl Future<Output = Settled> {
+        self.close(How::Settle(charge))
     }
 
     /// Closes the hold without a charge.
-    pub async fn release(self) -> Settled {
-        self.close(How::Release).await
+    pub fn release(self) -> impl Future<Output = Settled> {
+        self.close(How::Release)
     }
 
     async fn close(mut self, how: How) -> Settled {
@@ -125,7 +125,8 @@ impl Lease {
         let mut reply = self.workspace.ask(message).await;
         if matches!(reply, Err(AskError::Gone)) {
             // The actor ended with the message: the one that follows knows whether the hold is still open.
-            reply = self.workspace.ask(message).await;
+            // In a box: it is rare, and every request would carry its room otherwise.
+            reply = Box::pin(self.workspace.ask(message)).await;
         }
         match reply {
             Ok(Ok(closed)) => {

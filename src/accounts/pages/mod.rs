@@ -97,6 +97,13 @@ impl Form {
     }
 }
 
+/// What whoever sends a form sees that the guard does not let through.
+pub(super) fn form_refused(why: &str) -> HttpResponse {
+    let words =
+        vec![why.to_owned(), "Nothing was changed. Go back, reload the page and send the form again.".to_owned()];
+    Form { title: "Please send this again", words, ..Form::default() }.respond(StatusCode::FORBIDDEN)
+}
+
 /// Why a form was not obeyed, where that is no matter of the form.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
@@ -116,7 +123,10 @@ impl Trouble {
     fn respond(self) -> HttpResponse {
         let (status, title, words, wait) = match self {
             Self::TooMany(wait) => {
-                let words = "There were too many tries. Please wait a while and try again.";
+                let words = match wait.as_secs().div_ceil(60) {
+                    ..=1 => "There were too many tries. Please try again in a minute.".to_owned(),
+                    minutes => format!("There were too many tries. Please try again in {minutes} minutes."),
+                };
                 (StatusCode::TOO_MANY_REQUESTS, "Please wait", words, wait)
             }
             Self::Link(_) => {
@@ -134,18 +144,18 @@ impl Trouble {
             }
             Self::Changed => {
                 let words = "The password was changed a moment ago. Please sign in with the new one.";
-                (StatusCode::CONFLICT, "Please sign in again", words, Duration::ZERO)
+                (StatusCode::CONFLICT, "Please sign in again", words.to_owned(), Duration::ZERO)
             }
             Self::Busy(_) | Self::Store(_) => {
                 if let Self::Store(error) = &self {
                     tracing::error!(%error, "a page of accounts could not be obeyed");
                 }
                 let words = "We are too busy right now. Nothing was changed; please try again in a moment.";
-                (StatusCode::SERVICE_UNAVAILABLE, "Please try again", words, Duration::from_secs(2))
+                (StatusCode::SERVICE_UNAVAILABLE, "Please try again", words.to_owned(), Duration::from_secs(2))
             }
         };
         let links = vec![("/app/sign-in".to_owned(), "Sign in")];
-        let mut response = Form { title, words: vec![words.to_owned()], links, ..Form::default() }.respond(status);
+        let mut response = Form { title, words: vec![words], links, ..Form::default() }.respond(status);
         if !wait.is_zero() {
             // Rounded up: whoever waits that long is let in.
             let seconds = u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);

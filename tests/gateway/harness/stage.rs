@@ -4,7 +4,7 @@
 
 use lmhaven::accounts::token::SessionToken;
 use lmhaven_actors::domain::fact::Fact;
-use lmhaven_actors::domain::ids::WorkspaceId;
+use lmhaven_actors::domain::ids::{PersonId, WorkspaceId};
 use lmhaven_actors::domain::people::{PasswordHash, PeopleFact, Realm, Role};
 use lmhaven_actors::system::{ChangeError, fresh};
 use reqwest::RequestBuilder;
@@ -19,6 +19,8 @@ pub(crate) struct Stage {
     pub(crate) cookie: (String, String),
     /// What forms of the session carry.
     pub(crate) csrf: String,
+    /// Who it is.
+    pub(crate) person: PersonId,
     origin: String,
     client: reqwest::Client,
 }
@@ -46,15 +48,16 @@ impl Haven {
                 PeopleFact::MemberJoined { workspace, person, role, at },
                 PeopleFact::SessionOpened { session, person, at, digest, address, client, realm: Realm::Customers },
             ];
-            Ok::<_, ChangeError>(((), facts.into_iter().map(Fact::People).collect()))
+            Ok::<_, ChangeError>((person, facts.into_iter().map(Fact::People).collect()))
         });
-        signed_in.await.unwrap();
+        let person = signed_in.await.unwrap();
         let cookie = gateway.accounts.cookies.keep_session(&token);
         let (name, rest) = cookie.to_str().unwrap().split_once('=').unwrap();
         let value = rest.split(';').next().unwrap();
         Stage {
             base: self.base.clone(),
             cookie: (name.to_owned(), value.to_owned()),
+            person,
             csrf: gateway.accounts.keys.csrf(&token),
             origin: gateway.config.server.public_url.to_string(),
             client: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),

@@ -20,6 +20,7 @@ pub(crate) struct Stage {
     /// What forms of the session carry.
     pub(crate) csrf: String,
     /// Who it is.
+    #[allow(dead_code, reason = "only the browser's tests ask")]
     pub(crate) person: PersonId,
     origin: String,
     client: reqwest::Client,

@@ -77,7 +77,7 @@ async fn a_body_with_a_wrong_field_names_it() {
         ("POST", "/workspaces", json!({ "name": "a", "owner_email": "nobody" }), "owner_email"),
         ("POST", "/workspaces", json!({ "name": "a", "owner_email": "a@example.com", "colour": 1 }), "colour"),
         ("PATCH", &ws, json!({ "colour": "blue" }), "colour"),
-        ("PATCH", &ws, json!({ "features": { "smell": true } }), "smell"),
+        ("PATCH", &ws, json!({ "features": { "smell": true } }), "features.smell"),
         ("PATCH", &ws, json!({ "requests_per_minute": 4_000_000_000_u32 }), "requests_per_minute"),
         ("POST", &credits, credit("0".into()), "amount_usd"),
         ("POST", &credits, json!({ "amount_usd": "1", "reason": "", "idempotency_key": "k" }), "reason"),
@@ -87,26 +87,18 @@ async fn a_body_with_a_wrong_field_names_it() {
         ("POST", &keys, json!({ "name": "k", "expires_at": "tomorrow" }), "expires_at"),
         ("POST", &keys, json!({ "name": "k", "spend_limit_usd": "0" }), "spend_limit_usd"),
         ("POST", &keys, json!({ "name": "k", "models": ["gpt-none"] }), "models"),
+        ("PATCH", &ws, json!({ "requests_per_minute": 0 }), "requests_per_minute"),
+        ("PATCH", &ws, json!({ "concurrent_streams": -1 }), "concurrent_streams"),
+        ("PATCH", &ws, json!({ "suspended": "yes" }), "suspended"),
+        ("POST", &credits, credit(1.5.into()), "amount_usd"),
+        ("POST", &credits, credit("1.0000000001".into()), "amount_usd"),
+        ("POST", &credits, credit("a lot".into()), "amount_usd"),
+        ("POST", &keys, json!({ "name": "k", "ip_allow": ["everywhere"] }), "ip_allow[0]"),
+        ("POST", &keys, json!({ "name": "k", "models": "gpt-sim" }), "models"),
     ];
     for (method, path, body, param) in &cases {
         let reply = haven.admin(method, path, body).await;
         assert_refused(&reply, (400, "invalid_request"), param, &format!("{method} {path} {body}"));
-    }
-    // What serde cannot name is refused all the same.
-    for (method, path, body) in [
-        ("PATCH", &ws, json!({ "requests_per_minute": 0 })),
-        ("PATCH", &ws, json!({ "concurrent_streams": -1 })),
-        ("PATCH", &ws, json!({ "suspended": "yes" })),
-        ("POST", &credits, credit(1.5.into())),
-        ("POST", &credits, credit("1.0000000001".into())),
-        ("POST", &credits, credit("a lot".into())),
-        ("POST", &keys, json!({ "name": "k", "ip_allow": ["everywhere"] })),
-    ] {
-        assert_eq!(
-            haven.admin(method, path, &body).await.refusal(),
-            (400, "invalid_request"),
-            "{method} {path} {body}"
-        );
     }
     let request = haven.client.post(format!("{}/admin/v1/workspaces", haven.admin_base)).bearer_auth(ADMIN_TOKEN);
     assert_eq!(Reply::to(request.body("{")).await.refusal(), (400, "invalid_json"));

@@ -1,6 +1,7 @@
 //! The admin API of INTERFACE §4, on the admin port: every write has an audit row in the same transaction.
 
 mod audit;
+mod body;
 mod keys;
 mod ledger;
 mod money;
@@ -25,9 +26,10 @@ use lmhaven_actors::chat::Dialect;
 use lmhaven_actors::domain::fact::AuditRow;
 use lmhaven_actors::system::{ChangeError, fresh};
 use lmhaven_actors::workspace::WorkspaceHandle;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
+
+pub(super) use body::parse;
 
 use super::{WorkerData, fallback, get, post};
 use crate::error::{ApiError, Code};
@@ -151,23 +153,6 @@ impl Sent {
             _ => ApiError::new(Code::InvalidRequest, "the request body broke off").closing(),
         })
     }
-}
-
-/// A JSON body; an error names the field.
-pub(super) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| {
-        let text = error.to_string();
-        if error.is_syntax() || error.is_eof() {
-            return ApiError::new(Code::InvalidJson, format!("the body is not JSON: {text}"));
-        }
-        let field = text.split('`').nth(1).map(str::to_owned);
-        let message = text.split(" at line ").next().unwrap_or_default().to_owned();
-        let error = ApiError::new(Code::InvalidRequest, message);
-        match field {
-            Some(field) => error.at(field),
-            None => error,
-        }
-    })
 }
 
 /// The workspace in the path.

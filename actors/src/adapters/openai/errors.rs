@@ -78,6 +78,8 @@ const QUOTA: [&str; 7] = [
     "daily_limit_exceeded",
 ];
 const KEY: [&str; 4] = ["invalid_api_key", "authentication_error", "permission_error", "permission_denied"];
+/// What an error is that has no status to say so.
+const BAD_REQUEST: [&str; 1] = ["invalid_request_error"];
 const NO_MODEL: [&str; 2] = ["model_not_found", "model_not_available"];
 const TOO_LONG: [&str; 3] = ["context_length_exceeded", "string_above_max_length", "context_window_exceeded"];
 const POLICY: [&str; 5] =
@@ -104,7 +106,9 @@ fn classify(status: Option<u16>, retry_after_millis: Option<u64>, error: &ErrorO
         None if error.is(&["rate_limit_exceeded", "rate_limit_error"]) => {
             UpstreamFault::RateLimited { retry_after_millis }
         }
-        None if error.is(&TOO_LONG) || error.is(&POLICY) || error.is(&KEY) || error.is(&NO_MODEL) => bad_request(error),
+        None if [&TOO_LONG[..], &POLICY, &KEY, &NO_MODEL, &BAD_REQUEST].iter().any(|names| error.is(names)) => {
+            bad_request(error)
+        }
         None => UpstreamFault::Failed { status: None },
     }
 }
@@ -250,6 +254,10 @@ mod tests {
         let pace = r#"{"error":{"code":"rate_limit_exceeded"}}"#;
         assert_eq!(fault_in_stream(pace), UpstreamFault::RateLimited { retry_after_millis: None });
         assert_eq!(kind(&fault_in_stream(r#"{"error":{"code":"content_filter"}}"#)), BadRequestKind::ContentPolicy);
+        let bad = r#"{"error":{"type":"invalid_request_error","code":null,"message":"no such tool"}}"#;
+        assert_eq!(kind(&fault_in_stream(bad)), BadRequestKind::Invalid);
+        let ours = r#"{"error":{"type":"invalid_request_error","code":"billing_hard_limit_reached"}}"#;
+        assert!(matches!(fault_in_stream(ours), UpstreamFault::OurAccount { .. }));
     }
 
     #[test]

@@ -6,10 +6,12 @@
 //! stderr and hold no header value, query string or body.
 
 mod fractions;
+mod handles;
 mod money;
 mod names;
 pub mod passive;
 mod requests;
+mod timing;
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -26,9 +28,9 @@ pub use names::{
     ATTEMPT_OUTCOMES, COOLDOWN_REASONS, Kind, MAIL_OUTCOMES, METRICS, Metric, NONE, OTHER, REJECTION_REASONS,
 };
 pub use requests::{
-    End, OpenStream, Route, Timing, attempted, charged, first_event, first_event_leaves, rejected, request_ended,
-    request_refused,
+    OpenStream, attempted, charged, first_event, first_event_leaves, rejected, request_ended, request_refused,
 };
+pub use timing::{End, Route, Timing};
 
 use crate::relay::Gateway;
 

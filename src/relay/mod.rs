@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod catalogue;
 pub mod chat;
+pub mod counting;
 pub mod dialects;
 pub mod dispatch;
 pub mod generator;

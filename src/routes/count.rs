@@ -31,7 +31,7 @@ use crate::error::ApiError;
 use crate::extract::{body, caller};
 use crate::relay::admission::find_model;
 use crate::relay::chat::{Failed, label};
-use crate::relay::dialects::CountBody;
+use crate::relay::counting::{self, CountBody};
 use crate::relay::dispatch::{malformed, upstream_error};
 use crate::relay::{Worker, dialects};
 
@@ -113,5 +113,5 @@ async fn ask(provider: &ProviderHandle, upstream: Dialect, call: Call) -> Result
         let fault = dialects::fault(upstream, exchange.status(), exchange.header("retry-after"), &bytes);
         return Err(upstream_error(&fault, &exchange.guard));
     }
-    dialects::read_count(upstream, &bytes).map_err(|what| malformed(what.what))
+    counting::read_count(upstream, &bytes).map_err(|what| malformed(what.what))
 }

@@ -117,6 +117,7 @@ fn dashboard(routes: &mut ServiceConfig) {
     get(routes, "/billing/events.csv", app::billing_events_csv);
     get(routes, "/billing/receipts/{number}", app::receipt);
     post(routes, "/billing/top-up", app::top_up);
+    post(routes, "/billing/auto-top-up", app::set_auto_top_up);
     get(routes, "/billing/paid", app::paid);
     get(routes, "/billing/paid.json", app::paid_json);
     get(routes, "/limits", app::limits);

@@ -57,6 +57,7 @@ const ROUTES: &[(&str, Option<Way>, Option<Way>)] = &[
     ("/billing/events.csv", Some(Page), None),
     ("/billing/receipts/{number}", Some(Missing), None),
     ("/billing/top-up", None, Some(Idless)),
+    ("/billing/auto-top-up", None, Some(Idless)),
     ("/billing/paid", Some(Page), None),
     ("/billing/paid.json", Some(Page), None),
     ("/limits", Some(Page), None),

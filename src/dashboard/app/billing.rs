@@ -10,6 +10,7 @@ use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::reports::{GroupBy, MoneyEvent, UsageRow};
 use lmhaven_actors::system::Core;
 
+use super::auto_top_up::{Form as AutoTopUpForm, Section as AutoTopUp};
 use super::{May, Trouble, Visit, log};
 use crate::dashboard::csv::{Cell, Csv};
 use crate::dashboard::format;
@@ -29,6 +30,7 @@ struct Billing {
     amounts: Vec<String>,
     bounds: String,
     refused: String,
+    auto: AutoTopUp,
     balance: String,
     available: String,
     reserved: String,
@@ -210,19 +212,37 @@ const AMOUNTS: [i64; 4] = [10, 25, 100, 500];
 
 /// The page.
 pub(super) fn billing(worker: &Worker, visit: &Visit, fields: &Fields) -> HttpResponse {
-    show(worker, visit, fields, StatusCode::OK, String::new())
+    show(worker, visit, fields, StatusCode::OK, Refused::default())
 }
 
 /// The page after a payment that could not begin.
 pub(super) fn refused(worker: &Worker, visit: &Visit, words: &str) -> HttpResponse {
-    show(worker, visit, &Fields::default(), StatusCode::BAD_REQUEST, words.to_owned())
+    let refused = Refused { top_up: words.to_owned(), ..Refused::default() };
+    show(worker, visit, &Fields::default(), StatusCode::BAD_REQUEST, refused)
 }
 
-fn show(worker: &Worker, visit: &Visit, fields: &Fields, status: StatusCode, refused: String) -> HttpResponse {
+/// The page after auto top-up was not changed.
+pub(super) fn auto_top_up_refused(worker: &Worker, visit: &Visit, form: AutoTopUpForm) -> HttpResponse {
+    let refused = Refused { auto_top_up: Some(form), ..Refused::default() };
+    show(worker, visit, &Fields::default(), StatusCode::UNPROCESSABLE_ENTITY, refused)
+}
+
+/// What was wrong with a form of the page.
+#[derive(Default)]
+struct Refused {
+    top_up: String,
+    auto_top_up: Option<AutoTopUpForm>,
+}
+
+fn show(worker: &Worker, visit: &Visit, fields: &Fields, status: StatusCode, refused: Refused) -> HttpResponse {
     let payments = &worker.gateway.payments;
     let (min, max) = payments.bounds();
     let offered = AMOUNTS.into_iter().map(|dollars| NanoUsd::from_nano(dollars * 1_000_000_000));
-    let offered = offered.filter(|amount| payments.configured() && (min..=max).contains(amount));
+    let mut offered: Vec<_> = offered.filter(|amount| (min..=max).contains(amount)).collect();
+    if offered.is_empty() {
+        offered.push(min);
+    }
+    offered.retain(|_| payments.configured());
     let all = read(&worker.gateway.core, visit);
     let skipped: usize = fields.get("skip").and_then(|text| text.parse().ok()).unwrap_or(0);
     let events: Vec<_> = all.iter().skip(skipped).take(PAGE).map(EventRow::of).collect();
@@ -238,9 +258,10 @@ fn show(worker: &Worker, visit: &Visit, fields: &Fields, status: StatusCode, ref
     let page = Billing {
         shell: visit.shell(Tab::Billing),
         may: visit.may,
-        amounts: offered.map(|amount| amount.to_string()).collect(),
+        amounts: offered.iter().map(ToString::to_string).collect(),
         bounds: format!("{} to {}", format::usd(min), format::usd(max)),
-        refused,
+        refused: refused.top_up,
+        auto: AutoTopUp::of(worker, visit, fields.get("saved") == Some("auto"), refused.auto_top_up),
         balance: format::usd(standing.balance()),
         available: format::usd(standing.available),
         reserved: format::usd(standing.held),

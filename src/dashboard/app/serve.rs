@@ -7,6 +7,7 @@ use std::rc::Rc;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::auto_top_up as auto_top_up_section;
 use super::{Trouble, Visit};
 use super::{billing as billing_page, keys as keys_page, limits as limits_page, models as models_page};
 use super::{overview as overview_page, playground as playground_page, requests as requests_page};
@@ -105,6 +106,12 @@ pub async fn receipt(
 pub async fn top_up(worker: WorkerData, who: SignedIn, form: Bytes) -> HttpResponse {
     let fields = Fields::of_form(&form);
     obey(worker, who, async |worker, visit| topup_page::begin(worker, visit, &fields).await).await
+}
+
+/// `POST /app/billing/auto-top-up`.
+pub async fn set_auto_top_up(worker: WorkerData, who: SignedIn, form: Bytes) -> HttpResponse {
+    let fields = Fields::of_form(&form);
+    obey(worker, who, async |worker, visit| auto_top_up_section::set(worker, visit, &fields).await).await
 }
 
 /// `POST /app/settings/low-balance`.

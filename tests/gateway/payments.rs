@@ -1,6 +1,7 @@
 //! Payments by card against the fake of Stripe: credited once whatever happens to webhooks, and spendable at once.
 
 mod auto;
+mod order;
 
 use lmhaven::payments::{Order, PaymentError};
 use lmhaven_actors::clock::Clock;

@@ -156,6 +156,8 @@ fn operator_pages(routes: &mut ServiceConfig) {
     post(routes, "/providers/{id}/{n}", operator::switch);
     get(routes, "/mail", operator::mail);
     post(routes, "/mail/{id}/resend", operator::resend);
+    get(routes, "/webhooks", operator::webhooks);
+    post(routes, "/webhooks/{id}/resend", operator::resend_webhook);
     get(routes, "/payments", operator::payments);
     get(routes, "/audit", operator::audit);
 }

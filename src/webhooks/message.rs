@@ -49,11 +49,11 @@ pub fn sign(id: EventId, body: String, secrets: &[[u8; 32]], now: UnixMillis) ->
 
 /// The body of a message: the same at every attempt.
 pub fn body(delivery: &Delivery) -> String {
-    let (name, data) = match &delivery.content {
-        Content::Test => ("webhook.test", json!({ "workspace_id": delivery.workspace })),
-        Content::Billing(event) => (event.happened.name(), data_of(event)),
+    let data = match &delivery.content {
+        Content::Test => json!({ "workspace_id": delivery.workspace }),
+        Content::Billing(event) => data_of(event),
     };
-    json!({ "type": name, "timestamp": times::rfc3339(delivery.at), "data": data }).to_string()
+    json!({ "type": delivery.content.name(), "timestamp": times::rfc3339(delivery.at), "data": data }).to_string()
 }
 
 fn data_of(event: &BillingEvent) -> Value {

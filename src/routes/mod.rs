@@ -133,6 +133,7 @@ fn dashboard(routes: &mut ServiceConfig) {
     get(routes, "/settings", app::settings);
     post(routes, "/settings/name", app::rename_workspace);
     post(routes, "/settings/low-balance", app::set_notice_line);
+    post(routes, "/settings/billed-to", app::set_billed_to);
 }
 
 /// What operators open, on the admin port; paths begin after `/operator`.

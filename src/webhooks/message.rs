@@ -72,7 +72,7 @@ fn data_of(event: &BillingEvent) -> Value {
         Happened::AutoTopUpFailed { amount_usd, switched_off } => {
             json!({ "amount_usd": amount_usd, "switched_off": switched_off })
         }
-        Happened::Credit { amount_usd, reason } => json!({ "amount_usd": amount_usd, "reason": reason }),
+        Happened::Credit { amount_usd } => json!({ "amount_usd": amount_usd }),
         Happened::LimitsChanged { requests_per_minute, concurrent_streams } => {
             json!({ "requests_per_minute": requests_per_minute, "concurrent_streams": concurrent_streams })
         }

@@ -2,6 +2,7 @@
 
 mod auto;
 mod order;
+mod receipts;
 
 use lmhaven::payments::{Order, PaymentError};
 use lmhaven_actors::clock::Clock;

@@ -73,6 +73,7 @@ const ROUTES: &[(&str, Option<Way>, Option<Way>)] = &[
     ("/webhooks/{event}/resend", None, Some(Form(&[]))),
     ("/settings/name", None, Some(Idless)),
     ("/settings/low-balance", None, Some(Idless)),
+    ("/settings/billed-to", None, Some(Idless)),
 ];
 
 #[test]

@@ -11,7 +11,7 @@ fn workspace() -> WorkspaceId {
 }
 
 fn event(n: u128) -> BillingEvent {
-    let happened = Happened::Credit { amount_usd: NanoUsd::from_nano(5), reason: "tests".to_owned() };
+    let happened = Happened::Credit { amount_usd: NanoUsd::from_nano(5) };
     let id = EventId::from_bits(n);
     BillingEvent { id, workspace: workspace(), at: NOON, balance_usd: NanoUsd::ZERO, receipt: None, happened }
 }

@@ -42,6 +42,9 @@ impl Office {
                 if let Some(name) = &change.name {
                     self.people.rename_workspace(change.workspace, name);
                 }
+                if let Some(billed_to) = &change.billed_to {
+                    self.billing.bill_to(change.workspace, billed_to);
+                }
             }
             Fact::Payment(fact) => self.payments.apply(fact),
             Fact::Billing(event) => {

@@ -9,6 +9,7 @@ pub mod assets;
 pub mod charges;
 pub mod chart;
 pub mod csv;
+pub mod deliveries;
 pub mod format;
 pub mod operator;
 pub mod page;

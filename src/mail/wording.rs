@@ -1,5 +1,6 @@
 //! What each kind of mail says, in words.
 
+use lmhaven_actors::domain::billing::BilledTo;
 use lmhaven_actors::domain::mail::{After, Mail, MailContent};
 use lmhaven_actors::domain::time::UnixMillis;
 
@@ -20,7 +21,7 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
         home: public_url.to_owned(),
     };
     let billing = || Some(("Open billing", page("/app/billing")));
-    let receipt = |after: After| match after.receipt {
+    let receipt = |after: &After| match after.receipt {
         Some(number) => Some(("Open the receipt", page(&format!("/app/billing/receipts/{number}")))),
         None => billing(),
     };
@@ -90,11 +91,11 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
             )
         },
         MailContent::Receipt { payment, amount_usd, after } => Letter {
-            rows: with_balance(
+            rows: with_receipt(
                 vec![("Amount", format!("${amount_usd}")), ("Payment", one_line(payment)), ("Date", time(mail.at))],
-                *after,
+                after,
             ),
-            button: receipt(*after),
+            button: receipt(after),
             ..letter(
                 &format!("Receipt for your top-up of ${amount_usd}"),
                 "Your balance is ready to use.",
@@ -102,11 +103,11 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
             )
         },
         MailContent::Refund { payment, amount_usd, after } => Letter {
-            rows: with_balance(
+            rows: with_receipt(
                 vec![("Amount", format!("${amount_usd}")), ("Payment", one_line(payment)), ("Date", time(mail.at))],
-                *after,
+                after,
             ),
-            button: receipt(*after),
+            button: receipt(after),
             ..letter(
                 &format!("Refund of ${amount_usd}"),
                 "The money is on its way back.",
@@ -115,8 +116,8 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
             )
         },
         MailContent::DisputeOpened { payment, amount_usd, after } => Letter {
-            rows: with_balance(vec![("Amount", format!("${amount_usd}")), ("Payment", one_line(payment))], *after),
-            button: receipt(*after),
+            rows: with_balance(vec![("Amount", format!("${amount_usd}")), ("Payment", one_line(payment))], after),
+            button: receipt(after),
             closing: "If you did not mean to dispute the payment, tell your bank so.".to_owned(),
             ..letter(
                 &format!("A payment of ${amount_usd} is disputed"),
@@ -131,7 +132,7 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
                     ("Payment", one_line(payment)),
                     ("Outcome", if *won { "The payment stands" } else { "The payment was returned" }.to_owned()),
                 ],
-                *after,
+                after,
             ),
             button: billing(),
             ..letter(
@@ -144,8 +145,8 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
             let rows = std::iter::once(("Amount", format!("${amount_usd}")))
                 .chain(reason.as_ref().map(|reason| ("Reason", one_line(reason))));
             let shared = Letter {
-                rows: with_balance(rows.collect(), *after),
-                button: receipt(*after),
+                rows: with_balance(rows.collect(), after),
+                button: receipt(after),
                 ..letter(
                     &format!("You received ${amount_usd} of credit"),
                     "It is ready to use.",
@@ -156,7 +157,9 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
                 Letter {
                     subject: "Your balance was corrected".to_owned(),
                     preheader: "An operator took an amount off it.".to_owned(),
-                    paragraphs: vec!["We took an amount off your balance, for the reason below.".to_owned()],
+                    paragraphs: vec![
+                        "We took an amount off your balance. If you do not know why, please ask us.".to_owned(),
+                    ],
                     ..shared
                 }
             } else {
@@ -164,11 +167,11 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
             }
         }
         MailContent::AutoTopUpDone { payment, amount_usd, after } => Letter {
-            rows: with_balance(
+            rows: with_receipt(
                 vec![("Amount", format!("${amount_usd}")), ("Payment", one_line(payment)), ("Date", time(mail.at))],
-                *after,
+                after,
             ),
-            button: receipt(*after),
+            button: receipt(after),
             ..letter(
                 &format!("Automatic top-up of ${amount_usd}"),
                 "Your balance was topped up.",
@@ -234,8 +237,21 @@ pub fn letter_of(mail: &Mail, public_url: &str, links: &Links) -> Option<Letter>
     })
 }
 
+/// The rows of a receipt: whom it names, and the balance.
+fn with_receipt(mut rows: Vec<(&'static str, String)>, after: &After) -> Vec<(&'static str, String)> {
+    if let Some(BilledTo { company, address, tax_id }) = after.billed_to.as_deref() {
+        let named = [
+            ("Billed to", one_line(company)),
+            ("Address", one_line(&address.join(", "))),
+            ("Tax id", one_line(tax_id)),
+        ];
+        rows.extend(named.into_iter().filter(|(_, value)| !value.is_empty()));
+    }
+    with_balance(rows, after)
+}
+
 /// The rows with the balance at their end, where the mail knows it.
-fn with_balance(mut rows: Vec<(&'static str, String)>, after: After) -> Vec<(&'static str, String)> {
+fn with_balance(mut rows: Vec<(&'static str, String)>, after: &After) -> Vec<(&'static str, String)> {
     rows.extend(after.balance_usd.map(|balance| ("Balance now", format!("${balance}"))));
     rows
 }

@@ -1,5 +1,8 @@
 //! Every kind of mail is written.
 
+use std::sync::Arc;
+
+use lmhaven_actors::domain::billing::BilledTo;
 use lmhaven_actors::domain::ids::{LinkId, MailId};
 use lmhaven_actors::domain::mail::{After, KINDS};
 use lmhaven_actors::domain::money::NanoUsd;
@@ -12,7 +15,12 @@ const NASTY: &str = "Acme\r\nBcc: victim@example.org\r\n\r\n<script>alert(1)</sc
 fn all() -> Vec<MailContent> {
     let (link, expires_at, payment, amount_usd) =
         (LinkId::from_bits(7), AT, "pay_123".to_owned(), NanoUsd::from_nano(25_000_000_000));
-    let after = After { balance_usd: Some(amount_usd), receipt: Some(7) };
+    let billed_to = BilledTo {
+        company: NASTY.to_owned(),
+        address: vec!["1 Main Street".to_owned(), NASTY.to_owned()],
+        tax_id: NASTY.to_owned(),
+    };
+    let after = After { balance_usd: Some(amount_usd), receipt: Some(7), billed_to: Some(Arc::new(billed_to)) };
     vec![
         MailContent::VerifyAddress { link, expires_at },
         MailContent::ResetPassword { link, expires_at },
@@ -30,11 +38,11 @@ fn all() -> Vec<MailContent> {
             address: Some("203.0.113.9".to_owned()),
             browser: Some(NASTY.to_owned()),
         },
-        MailContent::Receipt { payment: payment.clone(), amount_usd, after },
-        MailContent::Refund { payment: payment.clone(), amount_usd, after },
-        MailContent::DisputeOpened { payment: payment.clone(), amount_usd, after },
-        MailContent::DisputeClosed { payment: payment.clone(), amount_usd, won: true, after },
-        MailContent::Credit { amount_usd, reason: Some(NASTY.to_owned()), after },
+        MailContent::Receipt { payment: payment.clone(), amount_usd, after: after.clone() },
+        MailContent::Refund { payment: payment.clone(), amount_usd, after: after.clone() },
+        MailContent::DisputeOpened { payment: payment.clone(), amount_usd, after: after.clone() },
+        MailContent::DisputeClosed { payment: payment.clone(), amount_usd, won: true, after: after.clone() },
+        MailContent::Credit { amount_usd, reason: Some(NASTY.to_owned()), after: after.clone() },
         MailContent::AutoTopUpFailed { amount_usd, switched_off: true },
         MailContent::AutoTopUpDone { payment, amount_usd, after },
         MailContent::LimitChange { requests_per_minute: 600, concurrent_streams: 100 },

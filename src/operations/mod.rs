@@ -9,6 +9,7 @@ pub mod mail;
 pub mod prices;
 pub mod providers;
 pub mod refund;
+pub mod webhooks;
 pub mod workspace;
 
 use lmhaven_actors::domain::fact::AuditRow;

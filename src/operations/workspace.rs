@@ -108,6 +108,7 @@ pub async fn change(
         suspended,
         email_verified,
         name,
+        billed_to: None,
     };
     let settings = json!({
         "name": before.profile.name,

@@ -79,7 +79,7 @@ pub enum PaymentError {
     #[error("there is no saved card; pay once with the card saved for auto top-up")]
     NoMethod,
     /// A threshold that cannot be.
-    #[error("the threshold is from 0 to {max} US dollars")]
+    #[error("the threshold is above 0 and at most {max} US dollars")]
     BadThreshold {
         /// The largest.
         max: NanoUsd,
@@ -151,6 +151,11 @@ impl Payments {
     /// The smallest and the largest payment.
     pub const fn bounds(&self) -> (NanoUsd, NanoUsd) {
         (self.config.min_amount, self.config.max_amount)
+    }
+
+    /// Whether a customer may pay this much at once.
+    pub fn takes(&self, amount: NanoUsd) -> bool {
+        self.checked(amount).is_ok()
     }
 
     fn stripe(&self) -> Result<&Stripe, PaymentError> {
@@ -310,11 +315,11 @@ impl Payments {
     ) -> Result<(), PaymentError> {
         if let Some(rule) = rule {
             self.stripe()?;
-            self.checked(rule.amount)?;
             let max = self.config.max_amount;
-            if rule.threshold.is_negative() || rule.threshold > max {
+            if !rule.threshold.is_positive() || rule.threshold > max {
                 return Err(PaymentError::BadThreshold { max });
             }
+            self.checked(rule.amount)?;
         }
         self.core
             .decide(|office, at| {
@@ -357,20 +362,21 @@ impl Payments {
         })
     }
 
-    /// A checkout that is to keep its card does not say which one it was: the payment does. Without it the money counts.
+    /// A checkout that is to keep its card does not say which one it was, and a payment says no more than its id: the whole
+    /// payment method does. Without it the money counts.
     async fn with_method(&self, event: PaymentEvent) -> PaymentEvent {
-        let PaymentEvent::Paid { source: source @ Source::Checkout(id), intent, amount, method: None } = event else {
+        let PaymentEvent::Paid { source: source @ Source::Checkout(id), intent, amount, mut method } = event else {
             return event;
         };
         let keeps = self.core.office(|office| {
             office.payments.checkout(id).is_some_and(|known| known.opened.keep_method)
                 && office.payments.payment(&intent).is_none()
         });
-        let mut method = None;
         if let Some(stripe) = self.stripe.as_ref().filter(|_| keeps) {
-            match stripe.get(&format!("/v1/payment_intents/{}", stripe::percent(&intent))).await {
-                Ok(object) => method = objects::method_of(&object),
-                Err(error) => tracing::warn!(%error, %intent, "the card of a payment could not be kept"),
+            let path = format!("/v1/payment_intents/{}?expand%5B%5D=payment_method", stripe::percent(&intent));
+            match stripe.get(&path).await {
+                Ok(object) => method = objects::method_of(&object).or(method),
+                Err(error) => tracing::warn!(%error, %intent, "the card of a payment could not be looked up"),
             }
         }
         PaymentEvent::Paid { source, intent, amount, method }

@@ -1,5 +1,7 @@
 //! Stripe's objects as our events: pure. What is not about us, or moves no money, is ignored.
 
+use std::sync::Arc;
+
 use lmhaven_actors::domain::payment::{PaymentEvent, SavedMethod, Source};
 use serde_json::Value;
 
@@ -107,9 +109,20 @@ pub(super) fn of_session(session: &Value) -> Said {
     Said::Event(PaymentEvent::Paid { source, intent: intent.into(), amount, method: None })
 }
 
-/// What a payment may be charged to again.
+/// What a payment may be charged to again. What people know it by stands there only where the method was asked for whole.
 pub(super) fn method_of(intent: &Value) -> Option<SavedMethod> {
-    Some(SavedMethod { customer: id(intent, "customer")?.into(), method: id(intent, "payment_method")?.into() })
+    let card = intent.pointer("/payment_method/card").and_then(card_name);
+    Some(SavedMethod { customer: id(intent, "customer")?.into(), method: id(intent, "payment_method")?.into(), card })
+}
+
+fn card_name(card: &Value) -> Option<Arc<str>> {
+    let (brand, digits) = (text(card, "brand")?, text(card, "last4")?);
+    let mut letters = brand.chars();
+    let brand: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    let number = |field: &str| card.get(field).and_then(Value::as_u64);
+    let until = number("exp_month").zip(number("exp_year"));
+    let until = until.map(|(month, year)| format!(", good until {month:02}/{year}")).unwrap_or_default();
+    Some(format!("{brand} ending in {digits}{until}").into())
 }
 
 /// A payment, from a webhook or asked for.

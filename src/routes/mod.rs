@@ -117,6 +117,7 @@ fn dashboard(routes: &mut ServiceConfig) {
     get(routes, "/billing/events.csv", app::billing_events_csv);
     get(routes, "/billing/receipts/{number}", app::receipt);
     post(routes, "/billing/top-up", app::top_up);
+    post(routes, "/billing/auto-top-up", app::set_auto_top_up);
     get(routes, "/billing/paid", app::paid);
     get(routes, "/billing/paid.json", app::paid_json);
     get(routes, "/limits", app::limits);
@@ -132,6 +133,7 @@ fn dashboard(routes: &mut ServiceConfig) {
     get(routes, "/settings", app::settings);
     post(routes, "/settings/name", app::rename_workspace);
     post(routes, "/settings/low-balance", app::set_notice_line);
+    post(routes, "/settings/billed-to", app::set_billed_to);
 }
 
 /// What operators open, on the admin port; paths begin after `/operator`.
@@ -155,6 +157,8 @@ fn operator_pages(routes: &mut ServiceConfig) {
     post(routes, "/providers/{id}/{n}", operator::switch);
     get(routes, "/mail", operator::mail);
     post(routes, "/mail/{id}/resend", operator::resend);
+    get(routes, "/webhooks", operator::webhooks);
+    post(routes, "/webhooks/{id}/resend", operator::resend_webhook);
     get(routes, "/payments", operator::payments);
     get(routes, "/audit", operator::audit);
 }

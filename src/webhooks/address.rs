@@ -154,6 +154,11 @@ impl Resolve for Guarded {
     }
 }
 
+/// The host of a URL that was taken, without what may be a secret of the receiver's.
+pub fn host_of(url: &str) -> String {
+    Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

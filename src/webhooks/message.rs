@@ -49,11 +49,11 @@ pub fn sign(id: EventId, body: String, secrets: &[[u8; 32]], now: UnixMillis) ->
 
 /// The body of a message: the same at every attempt.
 pub fn body(delivery: &Delivery) -> String {
-    let (name, data) = match &delivery.content {
-        Content::Test => ("webhook.test", json!({ "workspace_id": delivery.workspace })),
-        Content::Billing(event) => (event.happened.name(), data_of(event)),
+    let data = match &delivery.content {
+        Content::Test => json!({ "workspace_id": delivery.workspace }),
+        Content::Billing(event) => data_of(event),
     };
-    json!({ "type": name, "timestamp": times::rfc3339(delivery.at), "data": data }).to_string()
+    json!({ "type": delivery.content.name(), "timestamp": times::rfc3339(delivery.at), "data": data }).to_string()
 }
 
 fn data_of(event: &BillingEvent) -> Value {
@@ -72,7 +72,7 @@ fn data_of(event: &BillingEvent) -> Value {
         Happened::AutoTopUpFailed { amount_usd, switched_off } => {
             json!({ "amount_usd": amount_usd, "switched_off": switched_off })
         }
-        Happened::Credit { amount_usd, reason } => json!({ "amount_usd": amount_usd, "reason": reason }),
+        Happened::Credit { amount_usd } => json!({ "amount_usd": amount_usd }),
         Happened::LimitsChanged { requests_per_minute, concurrent_streams } => {
             json!({ "requests_per_minute": requests_per_minute, "concurrent_streams": concurrent_streams })
         }

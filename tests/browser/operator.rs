@@ -3,6 +3,7 @@
 use lmhaven_actors::domain::fact::Fact;
 use lmhaven_actors::domain::mail::{Mail, MailContent, MailFact, MailFailure};
 use lmhaven_actors::domain::payment::{PaymentEvent, Source};
+use lmhaven_actors::domain::webhook::WebhookFact;
 use lmhaven_actors::system::{ChangeError, fresh};
 use serde_json::json;
 
@@ -77,6 +78,13 @@ async fn an_operator_from_the_link_to_the_prices() {
     // The answer is 410, which the console repeats.
     browser.forget_console().await;
 
+    let (endpoint, id) = (fresh::endpoint_id(gateway.core.clock.now().wall), workspace.id.parse().unwrap());
+    let webhooks = gateway.core.decide(|_, at| {
+        let url = "https://hooks-of-a-customer.with-a-long-name.invalid/lmhaven".to_owned();
+        let set = WebhookFact::EndpointSet { endpoint, workspace: id, url, at };
+        Ok::<_, ChangeError>(((), vec![Fact::Webhook(set)]))
+    });
+    webhooks.await.unwrap();
     browser.goto(&at(&format!("/workspaces/{}", workspace.id))).await;
     write(&browser, "#credit-amount", "2.50").await;
     write(&browser, "#credit-reason", "sorry for Monday").await;
@@ -113,9 +121,17 @@ async fn an_operator_from_the_link_to_the_prices() {
     };
     gateway.core.tell_payment(&event).await.unwrap();
     queue_mails(&haven).await;
-    for (path, name) in [("/providers", "providers"), ("/mail", "mail"), ("/payments", "payments"), ("/audit", "audit")]
-    {
+    for (path, name) in [
+        ("/providers", "providers"),
+        ("/mail", "mail"),
+        ("/webhooks", "webhooks"),
+        ("/payments", "payments"),
+        ("/audit", "audit"),
+    ] {
         browser.goto(&at(path)).await;
+        if name == "webhooks" {
+            browser.text_with("tbody", "credit.added").await;
+        }
         if name == "audit" {
             browser.find("tbody summary").await.click().await.unwrap();
         }

@@ -29,6 +29,7 @@ async fn somebody_tops_up_and_sees_the_balance() {
     browser.goto(&format!("{}/app/billing", stage.base)).await;
     browser.text_with("#balance", "$0.00").await;
     browser.find("#custom").await.send_keys("12.50").await.unwrap();
+    browser.find("input[name='keep']").await.click().await.unwrap();
     browser.look("billing-top-up").await;
     browser.find("form[action='/app/billing/top-up'] button").await.click().await.unwrap();
     browser.text_with("h1", "Pay $12.50").await;
@@ -37,6 +38,11 @@ async fn somebody_tops_up_and_sees_the_balance() {
     browser.look("paid").await;
     browser.find("main a.button").await.click().await.unwrap();
     browser.text_with("#balance", "$12.50").await;
+    browser.find("#auto-threshold").await.send_keys("5").await.unwrap();
+    browser.find("#auto-amount").await.send_keys("10").await.unwrap();
+    browser.find("form[action='/app/billing/auto-top-up'] button").await.click().await.unwrap();
+    browser.text_with("#auto-top-up", "When the balance falls below $5.00, the saved card pays $10.00.").await;
+    browser.look("billing-auto-top-up").await;
     haven.chat(&workspace.key, &ask("gpt-sim", "Hello")).await.ok();
     browser.check("paying").await;
     browser.close().await;

@@ -1,18 +1,24 @@
 //! Payments by card against the fake of Stripe: credited once whatever happens to webhooks, and spendable at once.
 
+mod auto;
+mod order;
+mod receipts;
+
 use lmhaven::payments::{Order, PaymentError};
 use lmhaven_actors::clock::Clock;
-use lmhaven_actors::domain::fact::AuditRow;
-use lmhaven_actors::domain::payment::AutoTopUpRule;
 use lmhaven_actors::domain::people::Role;
 use lmhaven_simulator::stripe::{Desk, FakeStripe};
 use serde_json::json;
 
-use crate::harness::{Haven, Workspace, ask, nano, until, usd};
+use crate::harness::{Haven, Workspace, ask, usd};
 
 const MODEL: &str = "claude-haiku-4-5";
 
 pub(crate) async fn start() -> (Haven, FakeStripe, Desk) {
+    start_from(Clock::system()).await
+}
+
+async fn start_from(clock: Clock) -> (Haven, FakeStripe, Desk) {
     let fake = FakeStripe::start(([127, 0, 0, 1], 0).into(), "sk_test_fake", "whsec_fake").await.unwrap();
     let url = fake.url();
     let settings = [
@@ -21,7 +27,7 @@ pub(crate) async fn start() -> (Haven, FakeStripe, Desk) {
         ("PAYMENTS__STRIPE_BASE_URL", &url),
         ("PAYMENTS__LIVEMODE", "false"),
     ];
-    let haven = Haven::start_from("", &settings, Clock::system()).await;
+    let haven = Haven::start_from("", &settings, clock).await;
     let desk = fake.desk();
     desk.send_webhooks_to(&format!("{}/webhooks/stripe", haven.base));
     (haven, fake, desk)
@@ -56,10 +62,6 @@ async fn available(haven: &Haven, workspace: &Workspace) -> String {
 
 pub(crate) fn intent_of(desk: &Desk) -> String {
     desk.state()["intents"].as_object().unwrap().keys().next().unwrap().clone()
-}
-
-fn audit() -> AuditRow {
-    serde_json::from_value(json!({ "at": 1, "actor": "tests", "action": "tests", "target": "tests" })).unwrap()
 }
 
 /// What a script changes.
@@ -191,32 +193,6 @@ async fn a_refund_goes_back_once_and_a_dispute_suspends() {
     assert_eq!(reply.refusal(), (403, "workspace_suspended"));
     desk.dispute(&intent_of(&desk), Some("won")).await;
     assert_eq!(available(&haven, &workspace).await, "5.000000000", "what was taken, not what was written off");
-    end(haven, fake).await;
-}
-
-#[actix_web::test]
-async fn auto_top_up_pays_once_under_many_requests() {
-    let (haven, fake, desk) = start().await;
-    let workspace = haven.workspace("0").await;
-    let session = open(&haven, &workspace, "5.00", true).await;
-    desk.pay(&session).await;
-    let rule = AutoTopUpRule { threshold: "5.00".parse().unwrap(), amount: "30.00".parse().unwrap() };
-    let payments = &haven.server.gateway.payments;
-    payments.set_auto_top_up(workspace.id.parse().unwrap(), Some(rule), audit()).await.unwrap();
-    let body = ask(MODEL, "hello");
-    let calls = (0..50).map(|_| haven.chat(&workspace.key, &body));
-    for reply in futures_util::future::join_all(calls).await {
-        reply.ok();
-    }
-    until("the auto top-up", || async {
-        let balance = haven.balance(&workspace).await.available;
-        (balance > nano("30")).then_some(())
-    })
-    .await;
-    assert_eq!(haven.entries(&workspace, "topup").await.len(), 2);
-    let writes = desk.state()["calls"].as_array().unwrap().clone();
-    let intents = writes.iter().filter(|call| call["path"] == "/v1/payment_intents").count();
-    assert_eq!(intents, 1, "{writes:?}");
     end(haven, fake).await;
 }
 

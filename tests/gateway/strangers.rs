@@ -57,6 +57,7 @@ const ROUTES: &[(&str, Option<Way>, Option<Way>)] = &[
     ("/billing/events.csv", Some(Page), None),
     ("/billing/receipts/{number}", Some(Missing), None),
     ("/billing/top-up", None, Some(Idless)),
+    ("/billing/auto-top-up", None, Some(Idless)),
     ("/billing/paid", Some(Page), None),
     ("/billing/paid.json", Some(Page), None),
     ("/limits", Some(Page), None),
@@ -72,6 +73,7 @@ const ROUTES: &[(&str, Option<Way>, Option<Way>)] = &[
     ("/webhooks/{event}/resend", None, Some(Form(&[]))),
     ("/settings/name", None, Some(Idless)),
     ("/settings/low-balance", None, Some(Idless)),
+    ("/settings/billed-to", None, Some(Idless)),
 ];
 
 #[test]

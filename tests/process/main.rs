@@ -20,4 +20,5 @@ mod canaries;
 mod drain;
 mod exit;
 mod kill;
+mod payments;
 mod set_up;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::billing::BillingEvent;
+use super::billing::{BilledTo, BillingEvent};
 use super::ids::{KeyId, WorkspaceId};
 use super::key::{KeyKind, SpendReset};
 use super::mail::MailFact;
@@ -143,6 +143,9 @@ pub struct WorkspaceChanged {
     /// What people call it.
     #[serde(default)]
     pub name: Option<String>,
+    /// Whom its receipts name.
+    #[serde(default)]
+    pub billed_to: Option<BilledTo>,
 }
 
 impl WorkspaceChanged {
@@ -157,6 +160,7 @@ impl WorkspaceChanged {
             suspended: None,
             email_verified: None,
             name: None,
+            billed_to: None,
         }
     }
 }

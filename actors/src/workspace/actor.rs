@@ -295,7 +295,7 @@ impl Handler<Credit> for WorkspaceActor {
         let now = self.clock.now();
         self.journal.accepts(Class::Bounded)?;
         let before = self.account.limits();
-        let happened = Happened::Credit { amount_usd: message.amount, reason: message.reason.to_string() };
+        let happened = Happened::Credit { amount_usd: message.amount };
         match self.account.credit(message.amount, message.reason, message.idempotency_key, now)? {
             // The first one may still be on its way to the disk: who waits for an empty append waits for it.
             Credited::Replayed(entry) => Ok((entry, self.record([]), false)),

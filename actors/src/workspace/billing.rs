@@ -31,7 +31,8 @@ impl WorkspaceActor {
             let balance_usd = self.account.whole();
             let event = BillingEvent { id: fresh::event_id(at), workspace, at, balance_usd, receipt, happened };
             facts.extend(recipients.iter().map(|(to, person)| {
-                let (id, to, content) = (fresh::mail_id(at), to.clone(), event.mail());
+                let (id, to, content) =
+                    (fresh::mail_id(at), to.clone(), event.mail(office.billing.billed_to(workspace)));
                 Fact::Mail(MailFact::Queued(Mail { id, at, to, person: *person, workspace: Some(workspace), content }))
             }));
             facts.push(Fact::Billing(event));

@@ -1,16 +1,17 @@
 //! `/app/billing`: the balance, how money comes in, and everything that moved it: payments, credits and refunds one by one,
-//! charges a day at a time, each with the balance after it. A payment or credit has a receipt that prints well.
+//! charges a day at a time, each with the balance after it.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 use lmhaven_actors::domain::billing::{BillingEvent, Happened};
-use lmhaven_actors::domain::entry::{Entry, EntryKind, TxId};
+use lmhaven_actors::domain::entry::EntryKind;
 use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::reports::{GroupBy, MoneyEvent, UsageRow};
 use lmhaven_actors::system::Core;
 
-use super::{May, Trouble, Visit, log};
+use super::auto_top_up::{Form as AutoTopUpForm, Section as AutoTopUp};
+use super::{May, Visit};
 use crate::dashboard::csv::{Cell, Csv};
 use crate::dashboard::format;
 use crate::dashboard::page::{self, Shell, Tab};
@@ -29,6 +30,7 @@ struct Billing {
     amounts: Vec<String>,
     bounds: String,
     refused: String,
+    auto: AutoTopUp,
     balance: String,
     available: String,
     reserved: String,
@@ -108,7 +110,7 @@ fn read(core: &Core, visit: &Visit) -> Vec<Movement> {
     movements(&core.reports.money_events(workspace), &days, core.reports.balance(workspace))
 }
 
-const fn name(kind: EntryKind) -> &'static str {
+pub(super) const fn name(kind: EntryKind) -> &'static str {
     match kind {
         EntryKind::Topup => "Top-up",
         EntryKind::Credit => "Credit",
@@ -151,7 +153,6 @@ impl EventRow {
 impl ToldRow {
     fn of(event: &BillingEvent) -> Self {
         let detail = match &event.happened {
-            Happened::Credit { reason, .. } => reason.clone(),
             Happened::LimitsChanged { requests_per_minute, concurrent_streams } => {
                 format!("{requests_per_minute} requests per minute, {concurrent_streams} streams at once")
             }
@@ -210,19 +211,37 @@ const AMOUNTS: [i64; 4] = [10, 25, 100, 500];
 
 /// The page.
 pub(super) fn billing(worker: &Worker, visit: &Visit, fields: &Fields) -> HttpResponse {
-    show(worker, visit, fields, StatusCode::OK, String::new())
+    show(worker, visit, fields, StatusCode::OK, Refused::default())
 }
 
 /// The page after a payment that could not begin.
 pub(super) fn refused(worker: &Worker, visit: &Visit, words: &str) -> HttpResponse {
-    show(worker, visit, &Fields::default(), StatusCode::BAD_REQUEST, words.to_owned())
+    let refused = Refused { top_up: words.to_owned(), ..Refused::default() };
+    show(worker, visit, &Fields::default(), StatusCode::BAD_REQUEST, refused)
 }
 
-fn show(worker: &Worker, visit: &Visit, fields: &Fields, status: StatusCode, refused: String) -> HttpResponse {
+/// The page after auto top-up was not changed.
+pub(super) fn auto_top_up_refused(worker: &Worker, visit: &Visit, form: AutoTopUpForm) -> HttpResponse {
+    let refused = Refused { auto_top_up: Some(form), ..Refused::default() };
+    show(worker, visit, &Fields::default(), StatusCode::UNPROCESSABLE_ENTITY, refused)
+}
+
+/// What was wrong with a form of the page.
+#[derive(Default)]
+struct Refused {
+    top_up: String,
+    auto_top_up: Option<AutoTopUpForm>,
+}
+
+fn show(worker: &Worker, visit: &Visit, fields: &Fields, status: StatusCode, refused: Refused) -> HttpResponse {
     let payments = &worker.gateway.payments;
     let (min, max) = payments.bounds();
     let offered = AMOUNTS.into_iter().map(|dollars| NanoUsd::from_nano(dollars * 1_000_000_000));
-    let offered = offered.filter(|amount| payments.configured() && (min..=max).contains(amount));
+    let mut offered: Vec<_> = offered.filter(|amount| (min..=max).contains(amount)).collect();
+    if offered.is_empty() {
+        offered.push(min);
+    }
+    offered.retain(|_| payments.configured());
     let all = read(&worker.gateway.core, visit);
     let skipped: usize = fields.get("skip").and_then(|text| text.parse().ok()).unwrap_or(0);
     let events: Vec<_> = all.iter().skip(skipped).take(PAGE).map(EventRow::of).collect();
@@ -238,9 +257,10 @@ fn show(worker: &Worker, visit: &Visit, fields: &Fields, status: StatusCode, ref
     let page = Billing {
         shell: visit.shell(Tab::Billing),
         may: visit.may,
-        amounts: offered.map(|amount| amount.to_string()).collect(),
+        amounts: offered.iter().map(ToString::to_string).collect(),
         bounds: format!("{} to {}", format::usd(min), format::usd(max)),
-        refused,
+        refused: refused.top_up,
+        auto: AutoTopUp::of(worker, visit, fields.get("saved") == Some("auto"), refused.auto_top_up),
         balance: format::usd(standing.balance()),
         available: format::usd(standing.available),
         reserved: format::usd(standing.held),
@@ -276,52 +296,6 @@ pub(super) fn billing_csv(worker: &Worker, visit: &Visit) -> HttpResponse {
         ]);
     }
     csv.respond("billing.csv")
-}
-
-#[derive(Template)]
-#[template(path = "app/receipt.html")]
-struct Receipt {
-    shell: Shell,
-    what: &'static str,
-    entry: String,
-    at: String,
-    at_rfc3339: String,
-    amount: String,
-    reference: String,
-    reason: String,
-    workspace_name: String,
-    workspace_id: String,
-    owner_email: String,
-}
-
-/// The receipt of one payment, credit or refund of this workspace, by its number.
-///
-/// # Errors
-/// [`Trouble::Missing`] for anything else.
-pub(super) async fn receipt(worker: &Worker, visit: Visit, number: &str) -> Result<HttpResponse, Trouble> {
-    let core = &worker.gateway.core;
-    let number: u64 = number.parse().map_err(|_| Trouble::Missing)?;
-    let known = core.reports.money_events(visit.workspace.id()).iter().any(|event| event.seq == number);
-    let entry: Option<Entry> = if known { log::one(core, visit.workspace.id(), number).await? } else { None };
-    let entry = entry.ok_or(Trouble::Missing)?;
-    let reference = match &entry.txid {
-        TxId::Payment(id) => id.to_string(),
-        TxId::Credit(_) | TxId::Request(..) => String::new(),
-    };
-    let page = Receipt {
-        shell: visit.shell(Tab::Billing),
-        what: name(entry.kind),
-        entry: entry.id().to_string(),
-        at: format::moment(entry.at),
-        at_rfc3339: times::rfc3339(entry.at),
-        amount: format::exact_usd(entry.amount()),
-        reference,
-        reason: entry.reason.as_deref().unwrap_or_default().to_owned(),
-        workspace_name: visit.view.profile.name.clone(),
-        workspace_id: visit.view.id.to_string(),
-        owner_email: visit.view.profile.owner_email.clone(),
-    };
-    Ok(page::private(StatusCode::OK, &page))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::{Trouble, Visit};
+use super::{auto_top_up as auto_top_up_section, billed_to as billed_to_section, receipt as receipt_page};
 use super::{billing as billing_page, keys as keys_page, limits as limits_page, models as models_page};
 use super::{overview as overview_page, playground as playground_page, requests as requests_page};
 use super::{settings as settings_page, topup as topup_page, usage as usage_page, webhooks as webhooks_page};
@@ -98,7 +99,7 @@ pub async fn receipt(
     request: HttpRequest,
     number: web::Path<String>,
 ) -> HttpResponse {
-    show(worker, who, request, async |worker, visit, _| billing_page::receipt(worker, visit, &number).await).await
+    show(worker, who, request, async |worker, visit, _| receipt_page::receipt(worker, visit, &number).await).await
 }
 
 /// `POST /app/billing/top-up`.
@@ -107,10 +108,22 @@ pub async fn top_up(worker: WorkerData, who: SignedIn, form: Bytes) -> HttpRespo
     obey(worker, who, async |worker, visit| topup_page::begin(worker, visit, &fields).await).await
 }
 
+/// `POST /app/billing/auto-top-up`.
+pub async fn set_auto_top_up(worker: WorkerData, who: SignedIn, form: Bytes) -> HttpResponse {
+    let fields = Fields::of_form(&form);
+    obey(worker, who, async |worker, visit| auto_top_up_section::set(worker, visit, &fields).await).await
+}
+
 /// `POST /app/settings/low-balance`.
 pub async fn set_notice_line(worker: WorkerData, who: SignedIn, form: Bytes) -> HttpResponse {
     let fields = Fields::of_form(&form);
     obey(worker, who, async |worker, visit| settings_page::set_notice_line(worker, visit, &fields).await).await
+}
+
+/// `POST /app/settings/billed-to`.
+pub async fn set_billed_to(worker: WorkerData, who: SignedIn, form: Bytes) -> HttpResponse {
+    let fields = Fields::of_form(&form);
+    obey(worker, who, async |worker, visit| billed_to_section::set(worker, visit, &fields).await).await
 }
 
 /// `POST /app/settings/name`.

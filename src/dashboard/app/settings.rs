@@ -10,6 +10,7 @@ use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::system::ChangeError;
 use serde_json::json;
 
+use super::billed_to::Form as BilledToForm;
 use super::{May, Trouble, Visit};
 use crate::dashboard::format;
 use crate::dashboard::page::{self, Shell, Tab};
@@ -31,6 +32,7 @@ struct Settings {
     saved: bool,
     /// The form that was refused: `line` or `name`.
     refused: &'static str,
+    billed_to: BilledToForm,
 }
 
 /// Characters of a workspace's name.
@@ -45,8 +47,17 @@ pub(super) fn settings(worker: &Worker, visit: &Visit, fields: &Fields) -> HttpR
     page::private(StatusCode::OK, &page)
 }
 
+/// The page after whom receipts name was not changed.
+pub(super) fn billed_to_refused(worker: &Worker, visit: &Visit, form: BilledToForm) -> HttpResponse {
+    let page = Settings { billed_to: form, ..as_it_is(worker, visit) };
+    page::private(StatusCode::UNPROCESSABLE_ENTITY, &page)
+}
+
 fn as_it_is(worker: &Worker, visit: &Visit) -> Settings {
-    let line = worker.gateway.core.office(|office| office.notices.line(visit.workspace.id()));
+    let workspace = visit.workspace.id();
+    let (line, billed_to) = worker.gateway.core.office(|office| {
+        (office.notices.line(workspace), BilledToForm::of(office.billing.billed_to(workspace).map(AsRef::as_ref)))
+    });
     Settings {
         shell: visit.shell(Tab::Settings),
         may: visit.may,
@@ -58,6 +69,7 @@ fn as_it_is(worker: &Worker, visit: &Visit) -> Settings {
         notice_line: line.map(|line| line.to_string()).unwrap_or_default(),
         saved: false,
         refused: "",
+        billed_to,
     }
 }
 

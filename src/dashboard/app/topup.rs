@@ -34,7 +34,7 @@ pub(super) async fn begin(worker: &Worker, visit: Visit, fields: &Fields) -> Res
         email: Some(visit.view.profile.owner_email.clone()),
         // What is no amount is out of bounds, and is told the bounds.
         amount: amount.parse().unwrap_or(NanoUsd::ZERO),
-        keep_method: false,
+        keep_method: fields.get("keep").is_some(),
         success_path: "/app/billing/paid".to_owned(),
         cancel_path: "/app/billing".to_owned(),
     };
@@ -56,6 +56,8 @@ struct Paid {
     shell: Shell,
     amount: String,
     state: &'static str,
+    /// The card is kept: auto top-up can be switched on.
+    kept: bool,
     poll: String,
 }
 
@@ -69,6 +71,7 @@ pub(super) async fn paid(worker: &Worker, visit: Visit, fields: &Fields) -> Resu
         shell: visit.shell(Tab::Billing),
         amount: format::usd(checkout.opened.amount),
         state: state_of(&checkout),
+        kept: checkout.opened.keep_method,
         poll: format!("/app/billing/paid.json?checkout={id}"),
     };
     Ok(page::private(StatusCode::OK, &page))

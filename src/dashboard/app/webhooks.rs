@@ -7,10 +7,11 @@ use actix_web::http::header::LOCATION;
 use askama::Template;
 use lmhaven_actors::domain::fact::Fact;
 use lmhaven_actors::domain::ids::{EndpointId, EventId};
-use lmhaven_actors::domain::webhook::{Content, Delivery, DeliveryState, Endpoint, Outcome, WebhookFact};
+use lmhaven_actors::domain::webhook::{Content, Delivery, DeliveryState, Endpoint, WebhookFact};
 use lmhaven_actors::system::{ChangeError, fresh};
 
 use super::{Trouble, Visit};
+use crate::dashboard::deliveries;
 use crate::dashboard::format;
 use crate::dashboard::page::{self, Shell, Tab};
 use crate::dashboard::query::Fields;
@@ -57,16 +58,6 @@ struct SecretPage {
     rotated: bool,
 }
 
-/// What an attempt came to, in words.
-fn words(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Status(status) => format!("answered {status}"),
-        Outcome::Unreachable => "not reached".to_owned(),
-        Outcome::TimedOut => "no answer in time".to_owned(),
-        Outcome::Forbidden => "not a public address".to_owned(),
-    }
-}
-
 impl Row {
     fn of(delivery: &Delivery) -> Self {
         let (state, tone, next) = match delivery.state {
@@ -74,18 +65,11 @@ impl Row {
             DeliveryState::Delivered => ("delivered", "ok", String::new()),
             DeliveryState::GivenUp => ("given up", "danger", String::new()),
         };
-        let attempts = delivery
-            .log
-            .iter()
-            .rev()
-            .map(|(at, outcome, took_ms)| format!("{}: {}, {took_ms} ms", format::second(*at), words(*outcome)));
+        let attempts = delivery.log.iter().rev().map(|attempt| deliveries::attempt(*attempt));
         Self {
             id: delivery.id.to_string(),
             at: format::second(delivery.at),
-            what: match &delivery.content {
-                Content::Billing(event) => event.happened.name(),
-                Content::Test => "webhook.test",
-            },
+            what: delivery.content.name(),
             state,
             tone,
             attempts: attempts.collect(),

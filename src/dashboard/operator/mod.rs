@@ -16,6 +16,7 @@ mod set_up;
 mod settings;
 mod shell;
 mod sign_in;
+mod webhooks;
 mod workspace;
 mod workspaces;
 
@@ -28,6 +29,7 @@ pub use providers::{providers, switch};
 pub use set_up::{page as set_up_page, send as set_up_send};
 pub use settings::{features, limits, suspend};
 pub use sign_in::{out as sign_out, page as sign_in_page, send as sign_in_send};
+pub use webhooks::{resend as resend_webhook, webhooks};
 pub use workspace::workspace;
 pub use workspaces::workspaces;
 

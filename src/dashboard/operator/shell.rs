@@ -27,12 +27,14 @@ pub(super) enum Tab {
     Prices,
     Providers,
     Mail,
+    Webhooks,
     Payments,
     Audit,
 }
 
 impl Tab {
-    const ALL: [Self; 6] = [Self::Workspaces, Self::Prices, Self::Providers, Self::Mail, Self::Payments, Self::Audit];
+    const ALL: [Self; 7] =
+        [Self::Workspaces, Self::Prices, Self::Providers, Self::Mail, Self::Webhooks, Self::Payments, Self::Audit];
 
     pub(super) const fn href(self) -> &'static str {
         match self {
@@ -40,6 +42,7 @@ impl Tab {
             Self::Prices => "/operator/prices",
             Self::Providers => "/operator/providers",
             Self::Mail => "/operator/mail",
+            Self::Webhooks => "/operator/webhooks",
             Self::Payments => "/operator/payments",
             Self::Audit => "/operator/audit",
         }
@@ -51,6 +54,7 @@ impl Tab {
             Self::Prices => "Prices",
             Self::Providers => "Providers",
             Self::Mail => "Mail",
+            Self::Webhooks => "Webhooks",
             Self::Payments => "Payment events",
             Self::Audit => "Audit",
         }
@@ -105,6 +109,7 @@ fn done(what: &str) -> Option<&'static str> {
         "enabled" => "The account is on.",
         "disabled" => "The account is off. What runs on it goes on.",
         "resent" => "The mail is under way again.",
+        "webhook" => "The message is under way again.",
         _ => return None,
     })
 }

@@ -5,7 +5,7 @@ use lmhaven_actors::domain::people::Role;
 use super::{Desk, MINUTE, OPERATOR, PASSWORD, SCRIPT, start};
 use crate::harness::{Haven, Workspace};
 
-const PAGES: [&str; 7] = ["", "?q=x", "/prices", "/providers", "/mail", "/payments", "/audit"];
+const PAGES: [&str; 8] = ["", "?q=x", "/prices", "/providers", "/mail", "/webhooks", "/payments", "/audit"];
 
 /// Every form that changes something, for a workspace.
 fn forms(workspace: &Workspace) -> Vec<(String, Vec<(&'static str, &'static str)>)> {

@@ -1,6 +1,7 @@
-//! Provider accounts, mails, events of payments, and the audit log.
+//! Provider accounts, mails, webhooks to customers, events of payments, and the audit log.
 
 use lmhaven_actors::domain::payment::{PaymentEvent, Source};
+use lmhaven_actors::domain::people::Role;
 use lmhaven_actors::system::fresh;
 use serde_json::json;
 
@@ -58,6 +59,48 @@ async fn mails_are_listed_by_state_and_sent_again() {
     assert!(desk.page("/mail").await.contains("its link is over"));
     assert_eq!(desk.form(&path, &[("reason", "r")]).await.status, 422);
     assert_eq!(desk.form("/mail/mail_00000000000000000000000001/resend", &[("reason", "r")]).await.status, 404);
+    haven.finish().await;
+}
+
+#[actix_web::test]
+async fn webhooks_to_customers_are_listed_by_state_and_sent_again() {
+    let (haven, _) = start().await;
+    let workspace = haven.workspace("0").await;
+    let owner = haven.stage(&workspace.id, Role::Owner).await;
+    let desk = Desk::open(&haven).await;
+    assert!(desk.page("/webhooks").await.contains("No message here"));
+    // No name server knows it, so nothing is ever taken.
+    let fields = [("url", "https://hooks.invalid/a-secret-of-the-receiver")];
+    assert_eq!(owner.submit("/app/webhooks", &fields).await.status, 200);
+    haven.credit(&workspace.id, "3.00", "gift").await;
+    let listed = async |words: &str| {
+        until(words, async || Some(desk.page("/webhooks").await).filter(|page| page.contains(words))).await
+    };
+    let page = listed("1 attempt, the last").await;
+    for words in ["credit.added", "hooks.invalid", "failed, tried again", "next 2026-", &workspace.id] {
+        assert!(page.contains(words), "{words} is missing in {page}");
+    }
+    assert!(!page.contains("a-secret-of-the-receiver"), "{page}");
+    let id = page.split_once("/operator/webhooks/").unwrap().1.split_once('/').unwrap().0.to_owned();
+    assert!(desk.page("/webhooks?state=failed").await.contains(&id));
+    for state in ["due", "given-up", "delivered"] {
+        assert!(desk.page(&format!("/webhooks?state={state}")).await.contains("No message here"), "{state}");
+    }
+    let path = format!("/webhooks/{id}/resend");
+    let unsaid = desk.form(&path, &[("reason", "")]).await;
+    assert!(unsaid.status == 422 && unsaid.text.contains("a reason has 1 to 500 characters"));
+    let sent = desk.form(&path, &[("reason", "they asked for it")]).await;
+    assert_eq!((sent.status, sent.header("location")), (303, "/operator/webhooks?done=webhook"));
+    let row = audited(&haven, "webhook.resend").await;
+    assert_eq!((row["actor"].as_str(), row["reason"].as_str()), (Some(OPERATOR), Some("they asked for it")));
+    assert_eq!((&row["target"], &row["before"]["type"]), (&json!(id), &json!("credit.added")));
+    listed("2 attempts, the last").await;
+    assert_eq!(owner.submit("/app/webhooks/remove", &[]).await.status, 303);
+    let page = listed("webhooks are off").await;
+    assert!(page.contains("given up"), "{page}");
+    let refused = desk.form(&path, &[("reason", "r")]).await;
+    assert!(refused.status == 422 && refused.text.contains("its owner switches them on"), "{}", refused.text);
+    assert_eq!(desk.form("/webhooks/evt_00000000000000000000000001/resend", &[("reason", "r")]).await.status, 404);
     haven.finish().await;
 }
 

@@ -44,6 +44,7 @@ impl Account {
             suspended,
             email_verified,
             name,
+            billed_to: _,
         } = change;
         apply_override(&mut self.settings.requests_per_minute, *requests_per_minute);
         apply_override(&mut self.settings.concurrent_streams, *concurrent_streams);

@@ -4,11 +4,13 @@
 //! workspace's actor has it made (`workspace/billing.rs`); `payments.rs` says which events follow from payments; what a mail
 //! says of one is `mail_of`. Lists, mails and webhooks are all read out of the same event.
 
+mod billed_to;
 mod payments;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,7 @@ use super::mail::{After, MailContent};
 use super::money::NanoUsd;
 use super::time::UnixMillis;
 
+pub use billed_to::{ADDRESS_CHARS_MAX, BadBilledTo, BilledTo, COMPANY_CHARS_MAX, TAX_ID_CHARS_MAX};
 pub use payments::of_payments;
 
 /// Something about a workspace's money or limits that its people are told.
@@ -93,12 +96,10 @@ pub enum Happened {
         /// The payment stands.
         won: bool,
     },
-    /// An operator gave credit, or took some back where it is negative.
+    /// An operator gave credit, or took some back where it is negative. Why is in the audit log, for operators alone.
     Credit {
         /// How much.
         amount_usd: NanoUsd,
-        /// Why.
-        reason: String,
     },
     /// Other limits hold from now on.
     LimitsChanged {
@@ -170,9 +171,10 @@ impl Happened {
 }
 
 impl BillingEvent {
-    /// What its mail says.
-    pub fn mail(&self) -> MailContent {
-        let after = After { balance_usd: Some(self.balance_usd), receipt: self.receipt };
+    /// What its mail says, where receipts name `billed_to`.
+    pub fn mail(&self, billed_to: Option<&Arc<BilledTo>>) -> MailContent {
+        let (balance_usd, billed_to) = (Some(self.balance_usd), billed_to.cloned());
+        let after = After { balance_usd, receipt: self.receipt, billed_to };
         match self.happened.clone() {
             Happened::TopUp { payment, amount_usd } => MailContent::Receipt { payment, amount_usd, after },
             Happened::AutoTopUp { payment, amount_usd } => MailContent::AutoTopUpDone { payment, amount_usd, after },
@@ -191,7 +193,7 @@ impl BillingEvent {
             Happened::DisputeClosed { payment, amount_usd, won } => {
                 MailContent::DisputeClosed { payment, amount_usd, won, after }
             }
-            Happened::Credit { amount_usd, reason } => MailContent::Credit { amount_usd, reason: Some(reason), after },
+            Happened::Credit { amount_usd } => MailContent::Credit { amount_usd, reason: None, after },
             Happened::LimitsChanged { requests_per_minute, concurrent_streams } => {
                 MailContent::LimitChange { requests_per_minute, concurrent_streams }
             }
@@ -199,16 +201,31 @@ impl BillingEvent {
     }
 }
 
-/// The events of all workspaces. They are as rare as payments, so all of them are kept.
+/// The events of all workspaces, which are as rare as payments, so all of them are kept; and whom their receipts name.
 #[derive(Debug, Default)]
 pub struct Billing {
     events: HashMap<WorkspaceId, Vec<BillingEvent>>,
+    billed_to: HashMap<WorkspaceId, Arc<BilledTo>>,
 }
 
 impl Billing {
     /// Something happened.
     pub fn apply(&mut self, event: &BillingEvent) {
         self.events.entry(event.workspace).or_default().push(event.clone());
+    }
+
+    /// Receipts of a workspace name somebody else from now on.
+    pub fn bill_to(&mut self, workspace: WorkspaceId, billed_to: &BilledTo) {
+        if billed_to.is_empty() {
+            self.billed_to.remove(&workspace);
+        } else {
+            self.billed_to.insert(workspace, Arc::new(billed_to.clone()));
+        }
+    }
+
+    /// Whom the receipts of a workspace name.
+    pub fn billed_to(&self, workspace: WorkspaceId) -> Option<&Arc<BilledTo>> {
+        self.billed_to.get(&workspace)
     }
 
     /// How many a workspace has.

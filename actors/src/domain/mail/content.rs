@@ -1,7 +1,10 @@
 //! What a mail says, as plain data.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use crate::domain::billing::BilledTo;
 use crate::domain::ids::LinkId;
 use crate::domain::money::NanoUsd;
 use crate::domain::time::UnixMillis;
@@ -119,7 +122,7 @@ pub enum MailContent {
     Credit {
         /// How much.
         amount_usd: NanoUsd,
-        /// Why, where it was said.
+        /// Why, in our own words; never an operator's.
         #[serde(default)]
         reason: Option<String>,
         /// How things stand then.
@@ -164,7 +167,7 @@ pub enum MailContent {
 }
 
 /// How things stand after money moved. Mails of older journals do not know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct After {
     /// The balance.
     #[serde(default)]
@@ -172,6 +175,9 @@ pub struct After {
     /// The number under which the receipt is found.
     #[serde(default)]
     pub receipt: Option<u64>,
+    /// Whom receipts name.
+    #[serde(default)]
+    pub billed_to: Option<Arc<BilledTo>>,
 }
 
 impl MailContent {

@@ -3,8 +3,10 @@
 //! One at a time, at most three in a day, never on a card that was declined twice in a row, and an hour after a failure
 //! at the earliest.
 
-use super::Payments;
+use std::sync::Arc;
+
 use super::fact::{AttemptStarted, AutoTopUpChanged, AutoTopUpRule, PaymentFact, SavedMethod};
+use super::{Attempt, Payments};
 use crate::domain::ids::{AttemptId, WorkspaceId};
 use crate::domain::money::NanoUsd;
 use crate::domain::time::UnixMillis;
@@ -24,13 +26,18 @@ pub(super) struct AutoTopUp {
     open: Option<AttemptId>,
     /// When the last ones began.
     begun: Vec<UnixMillis>,
+    /// The one that began last.
+    last: Option<AttemptId>,
     declines: u32,
     not_before: UnixMillis,
+    /// Why it is off, where the customer did not do it.
+    off_because: Option<Arc<str>>,
 }
 
 impl AutoTopUp {
-    pub(super) fn change(&mut self, rule: Option<AutoTopUpRule>) {
-        (self.rule, self.declines, self.not_before) = (rule, 0, UnixMillis(0));
+    pub(super) fn change(&mut self, changed: &AutoTopUpChanged) {
+        (self.rule, self.declines, self.not_before) = (changed.rule, 0, UnixMillis(0));
+        self.off_because.clone_from(&changed.reason);
     }
 
     pub(super) fn keep(&mut self, method: SavedMethod) {
@@ -38,7 +45,7 @@ impl AutoTopUp {
     }
 
     pub(super) fn started(&mut self, attempt: &AttemptStarted) {
-        self.open = Some(attempt.attempt);
+        (self.open, self.last) = (Some(attempt.attempt), Some(attempt.attempt));
         self.begun.retain(|begun| begun.plus_millis(DAY_MILLIS) > attempt.at);
         self.begun.push(attempt.at);
     }
@@ -57,6 +64,29 @@ impl AutoTopUp {
         self.declines += u32::from(declined);
         self.not_before = at.plus_millis(HOUR_MILLIS);
     }
+
+    /// Until when none may begin, where none may at `at`: a failure was lately, or the day is full.
+    fn waits_until(&self, at: UnixMillis) -> Option<UnixMillis> {
+        let ends = self.begun.iter().map(|begun| begun.plus_millis(DAY_MILLIS)).filter(|end| *end > at);
+        let ends: Vec<_> = ends.collect();
+        let room = ends.len().checked_sub(ATTEMPTS_A_DAY).and_then(|place| ends.get(place)).copied();
+        room.into_iter().chain([self.not_before]).max().filter(|until| *until > at)
+    }
+}
+
+/// A workspace's auto top-up as its people see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AutoTopUpView {
+    /// What is in force; `None` is off.
+    pub rule: Option<AutoTopUpRule>,
+    /// What is charged.
+    pub method: Option<SavedMethod>,
+    /// The attempt that began last.
+    pub last: Option<Attempt>,
+    /// Until when no further one begins.
+    pub waits_until: Option<UnixMillis>,
+    /// Why it is off, where nobody of the workspace did it.
+    pub off_because: Option<Arc<str>>,
 }
 
 /// Auto top-up does not begin.
@@ -80,9 +110,16 @@ pub enum NotNow {
 }
 
 impl Payments {
-    /// What is in force for a workspace, and whether there is a method to charge.
-    pub fn auto_top_up(&self, workspace: WorkspaceId) -> (Option<AutoTopUpRule>, bool) {
-        self.auto(workspace).map_or((None, false), |auto| (auto.rule, auto.method.is_some()))
+    /// What a workspace has set, and what came of it.
+    pub fn auto_top_up(&self, workspace: WorkspaceId, at: UnixMillis) -> AutoTopUpView {
+        let Some(auto) = self.auto(workspace) else { return AutoTopUpView::default() };
+        AutoTopUpView {
+            rule: auto.rule,
+            method: auto.method.clone(),
+            last: auto.last.and_then(|last| self.attempt(last)).cloned(),
+            waits_until: auto.waits_until(at),
+            off_because: auto.off_because.clone(),
+        }
     }
 
     /// Workspaces that have it on.
@@ -115,8 +152,7 @@ impl Payments {
         if auto.open.is_some() {
             return Err(NotNow::UnderWay);
         }
-        let today = auto.begun.iter().filter(|begun| begun.plus_millis(DAY_MILLIS) > at).count();
-        if today >= ATTEMPTS_A_DAY || at < auto.not_before {
+        if auto.waits_until(at).is_some() {
             return Err(NotNow::Wait);
         }
         Ok(AttemptStarted { attempt, workspace, amount: rule.amount, method, at })

@@ -1,6 +1,7 @@
 //! What happened to payments, as it stands in the journal.
 //!
-//! Facts name what was decided, never what a provider's message looked like; they hold no secret and no card.
+//! Facts name what was decided, never what a provider's message looked like; they hold no secret, and of a card no more than
+//! its last four digits.
 
 use std::sync::Arc;
 
@@ -167,6 +168,9 @@ pub struct SavedMethod {
     pub customer: Arc<str>,
     /// The provider's id of the card or account.
     pub method: Arc<str>,
+    /// What people know it by: `Visa ending in 4242, good until 12/2030`.
+    #[serde(default)]
+    pub card: Option<Arc<str>>,
 }
 
 /// An operator began to send money back.

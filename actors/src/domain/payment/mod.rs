@@ -15,7 +15,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-pub use auto::{ATTEMPTS_A_DAY, NotNow};
+pub use auto::{ATTEMPTS_A_DAY, AutoTopUpView, NotNow};
 pub use decide::RefundRefused;
 pub use event::{Decision, Movement, NotApplied, PaymentEvent};
 pub use fact::{
@@ -298,7 +298,7 @@ impl Payments {
             }
             PaymentFact::DisputeClosed { dispute, won, .. } => self.note_dispute_closed(dispute, *won),
             PaymentFact::AutoTopUpChanged(changed) => {
-                self.workspaces.entry(changed.workspace).or_default().auto.change(changed.rule);
+                self.workspaces.entry(changed.workspace).or_default().auto.change(changed);
             }
             PaymentFact::AttemptStarted(started) => {
                 self.workspaces.entry(started.workspace).or_default().auto.started(started);

@@ -31,7 +31,7 @@ fn opened(keep_method: bool) -> PaymentFact {
 }
 
 fn paid(dollars: i64) -> PaymentEvent {
-    let method = SavedMethod { customer: "cus_1".into(), method: "pm_1".into() };
+    let method = SavedMethod { customer: "cus_1".into(), method: "pm_1".into(), card: None };
     PaymentEvent::Paid {
         source: Source::Checkout(checkout()),
         intent: "pi_1".into(),
@@ -246,12 +246,18 @@ fn auto_top_up_tries_once_at_a_time_and_gives_up_after_two_declines() {
     assert_eq!(start(&desk, usd(4), 2, NOON), Err(NotNow::UnderWay));
     desk.hear(&declined(1)).unwrap();
     assert_eq!(desk.hear(&declined(1)), Err(NotApplied::Repeated));
+    let view = desk.payments.auto_top_up(workspace(), NOON);
+    assert_eq!((view.rule, view.waits_until), (Some(rule), Some(NOON.plus_millis(3_600_000))));
+    let failed = AttemptOutcome::Failed { declined: true, reason: "card_declined".into() };
+    assert_eq!(view.last.unwrap().outcome, Some(failed));
     assert_eq!(start(&desk, usd(4), 2, NOON), Err(NotNow::Wait));
     let later = NOON.plus_millis(3_600_000);
     let second = start(&desk, usd(4), 2, later).unwrap();
     desk.note(&PaymentFact::AttemptStarted(second));
     desk.hear(&declined(2)).unwrap();
-    assert_eq!(desk.payments.auto_top_up(workspace()), (None, true), "switched off");
+    let view = desk.payments.auto_top_up(workspace(), later);
+    assert_eq!((view.rule, view.method.is_some()), (None, true), "switched off");
+    assert_eq!(view.off_because.as_deref(), Some("the card was declined twice"));
     assert_eq!(start(&desk, usd(4), 3, later.plus_millis(3_600_000)), Err(NotNow::Off));
 }
 
@@ -276,6 +282,8 @@ fn auto_top_up_stops_at_three_a_day() {
     }
     let fourth = |at| desk.payments.start_attempt(workspace(), usd(1), AttemptId::from_bits(4), at);
     assert_eq!(fourth(NOON), Err(NotNow::Wait));
+    let tomorrow = NOON.plus_millis(86_400_000);
+    assert_eq!(desk.payments.auto_top_up(workspace(), NOON).waits_until, Some(tomorrow));
     assert!(fourth(NOON.plus_millis(86_400_000)).is_ok());
     assert_eq!(desk.available, usd(110));
 }

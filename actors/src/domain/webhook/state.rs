@@ -1,6 +1,7 @@
 //! Endpoints and deliveries, as they follow from facts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
 
 use super::{Outcome, WebhookFact};
 use crate::domain::billing::BillingEvent;
@@ -31,6 +32,8 @@ pub const OVERLAP_MS: i64 = 24 * HOUR_MS;
 pub const LOG_MAX: usize = 20;
 /// Messages of one workspace that ended and can still be listed and sent again.
 const ENDED_KEPT: usize = 200;
+/// Messages that are looked at for one page of all workspaces': what one look under the office's lock may take.
+const LOOKED_AT_MAX: usize = 10_000;
 
 /// Where a workspace wants its webhooks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +67,16 @@ pub enum Content {
     Billing(BillingEvent),
     /// Nothing: the customer tries the endpoint.
     Test,
+}
+
+impl Content {
+    /// The type that is written in the message.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Billing(event) => event.happened.name(),
+            Self::Test => "webhook.test",
+        }
+    }
 }
 
 /// One message and what became of it so far.
@@ -277,6 +290,28 @@ impl Webhooks {
     pub fn newest(&self, workspace: WorkspaceId, limit: usize) -> Vec<Delivery> {
         let ids = self.of_workspace.get(&workspace).into_iter().flatten().rev();
         ids.filter_map(|id| self.deliveries.get(id)).take(limit).cloned().collect()
+    }
+
+    /// Messages of all workspaces, the newest first, before this one, and of these those that are `wanted`; with the one to go on
+    /// before, where there may be more.
+    pub fn list(
+        &self,
+        before: Option<EventId>,
+        limit: usize,
+        wanted: impl Fn(&Delivery) -> bool,
+    ) -> (Vec<Delivery>, Option<EventId>) {
+        let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let (mut found, mut last) = (Vec::new(), None);
+        for (place, (id, delivery)) in self.deliveries.range((Bound::Unbounded, end)).rev().enumerate() {
+            if found.len() == limit || place == LOOKED_AT_MAX {
+                return (found, last);
+            }
+            last = Some(*id);
+            if wanted(delivery) {
+                found.push(delivery.clone());
+            }
+        }
+        (found, None)
     }
 
     /// What follows from an attempt that was over at `now`: the attempt with its next one, and the end of the endpoint where it

@@ -11,7 +11,7 @@ fn workspace() -> WorkspaceId {
 }
 
 fn event(n: u128) -> BillingEvent {
-    let happened = Happened::Credit { amount_usd: NanoUsd::from_nano(5), reason: "tests".to_owned() };
+    let happened = Happened::Credit { amount_usd: NanoUsd::from_nano(5) };
     let id = EventId::from_bits(n);
     BillingEvent { id, workspace: workspace(), at: NOON, balance_usd: NanoUsd::ZERO, receipt: None, happened }
 }
@@ -101,6 +101,22 @@ fn an_endpoint_that_takes_nothing_for_days_is_set_off_and_one_that_is_gone_at_on
     assert_eq!(attempt(&mut webhooks, 5, Outcome::Status(500), last).len(), 1);
     let gone = attempt(&mut webhooks, 5, Outcome::Status(410), last);
     assert!(matches!(gone[..], [WebhookFact::Attempted { .. }, WebhookFact::SetOff { .. }]), "{gone:?}");
+}
+
+#[test]
+fn messages_of_all_workspaces_are_listed_in_pages() {
+    let mut webhooks = with_endpoint();
+    for n in 1..=5 {
+        webhooks.note(&event(n));
+    }
+    attempt(&mut webhooks, 4, Outcome::Status(200), NOON);
+    let ids = |(found, next): (Vec<Delivery>, Option<EventId>)| {
+        (found.iter().map(|delivery| delivery.id.bits()).collect::<Vec<_>>(), next.map(EventId::bits))
+    };
+    let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Waiting { .. });
+    assert_eq!(ids(webhooks.list(None, 2, waits)), (vec![5, 3], Some(3)));
+    assert_eq!(ids(webhooks.list(Some(EventId::from_bits(3)), 2, waits)), (vec![2, 1], None));
+    assert_eq!(ids(webhooks.list(None, 9, |delivery| !waits(delivery))), (vec![4], None));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! | route | what |
 //! |---|---|
 //! | `POST`, `GET /v1/checkout/sessions`, `GET …/{id}` | sessions |
-//! | `POST /v1/payment_intents`, `GET …/{id}` | payments with a saved card |
+//! | `POST /v1/payment_intents`, `GET …/{id}` | payments with a saved card; the card itself with `expand[]=payment_method` |
 //! | `POST /v1/refunds` | refunds |
 //! | `GET /pay/{id}`, `POST /pay/{id}/pay`, `…/cancel` | the hosted page |
 //! | `GET /__stripe/state`, `POST /__stripe/script`, `/__stripe/dispute` | the desk, also as [`Desk`] |
@@ -249,10 +249,13 @@ async fn list_sessions(desk: Data<Desk>) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "object": "list", "has_more": false, "data": sessions }))
 }
 
-async fn show(desk: Data<Desk>, id: web::Path<String>) -> HttpResponse {
+async fn show(desk: Data<Desk>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     let state = desk.state.lock();
     let found = state.sessions.get(&*id).or_else(|| state.intents.get(&*id));
-    found.map_or_else(|| refuse(&Refusal::new(404, "resource_missing")), |object| HttpResponse::Ok().json(object))
+    let Some(object) = found else { return refuse(&Refusal::new(404, "resource_missing")) };
+    let query = page::parse_form(request.query_string().as_bytes());
+    let whole = query.iter().any(|(name, value)| name == "expand[]" && value == "payment_method");
+    HttpResponse::Ok().json(if whole { state::with_method(object) } else { object.clone() })
 }
 
 async fn pay_page(desk: Data<Desk>, id: web::Path<String>) -> HttpResponse {

@@ -108,6 +108,17 @@ fn set(object: &mut Value, name: &str, value: Value) {
     }
 }
 
+/// A payment with its method as a whole object instead of its id.
+pub(super) fn with_method(intent: &Value) -> Value {
+    let mut intent = intent.clone();
+    if let Some(id) = intent.get("payment_method").and_then(Value::as_str) {
+        let card = json!({ "brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2030 });
+        let method = json!({ "id": id, "object": "payment_method", "type": "card", "card": card });
+        set(&mut intent, "payment_method", method);
+    }
+    intent
+}
+
 impl State {
     pub(super) fn new(secret_key: &str, webhook_secret: &str) -> Self {
         Self {

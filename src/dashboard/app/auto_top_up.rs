@@ -1,0 +1,163 @@
+//! `/app/billing/auto-top-up`: below which balance a saved card pays how much, and what came of it lately.
+//!
+//! It is a section of the billing page (`billing.rs`). Whether an attempt may begin is decided in `domain/payment/auto.rs`.
+
+use actix_web::HttpResponse;
+use lmhaven_actors::domain::fact::AuditRow;
+use lmhaven_actors::domain::money::NanoUsd;
+use lmhaven_actors::domain::payment::{Attempt, AttemptOutcome, AutoTopUpRule, AutoTopUpView};
+use serde_json::json;
+
+use super::{Trouble, Visit, billing};
+use crate::dashboard::format;
+use crate::dashboard::page;
+use crate::dashboard::query::Fields;
+use crate::payments::{PaymentError, Payments};
+use crate::relay::Worker;
+
+/// What was typed, and what is wrong with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Form {
+    pub(super) threshold: String,
+    pub(super) amount: String,
+    pub(super) threshold_error: String,
+    pub(super) amount_error: String,
+    /// What is wrong with more than a field.
+    pub(super) trouble: String,
+}
+
+/// The section as the page shows it.
+pub(super) struct Section {
+    pub(super) on: bool,
+    /// It was changed just now.
+    pub(super) saved: bool,
+    /// What is in force, for whoever may not change it.
+    pub(super) threshold: String,
+    pub(super) amount: String,
+    /// What the saved card is known by; `None` where none is saved.
+    pub(super) card: Option<String>,
+    pub(super) form: Form,
+    pub(super) last: Option<Last>,
+    /// Until when nothing more is tried.
+    pub(super) waits: String,
+    pub(super) off_because: String,
+}
+
+/// The attempt that began last.
+pub(super) struct Last {
+    pub(super) at: String,
+    pub(super) amount: String,
+    pub(super) words: &'static str,
+    pub(super) tone: &'static str,
+}
+
+impl Section {
+    /// As it is in force; with a form that was refused, where one was.
+    pub(super) fn of(worker: &Worker, visit: &Visit, saved: bool, refused: Option<Form>) -> Self {
+        let AutoTopUpView { rule, method, last, waits_until, off_because } = view(worker, visit);
+        let usd = |amount: Option<NanoUsd>| amount.map(format::usd).unwrap_or_default();
+        let text = |amount: Option<NanoUsd>| amount.map(|amount| amount.to_string()).unwrap_or_default();
+        let (threshold, amount) = (rule.map(|rule| rule.threshold), rule.map(|rule| rule.amount));
+        let in_force = Form { threshold: text(threshold), amount: text(amount), ..Form::default() };
+        Self {
+            on: rule.is_some(),
+            saved,
+            threshold: usd(threshold),
+            amount: usd(amount),
+            card: method.map(|method| method.card.map_or_else(|| "a saved card".to_owned(), |card| card.to_string())),
+            form: refused.unwrap_or(in_force),
+            last: last.as_ref().map(Last::of),
+            waits: waits_until.filter(|_| rule.is_some()).map(format::moment).unwrap_or_default(),
+            off_because: off_because.as_deref().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+impl Last {
+    fn of(attempt: &Attempt) -> Self {
+        let (words, tone) = match &attempt.outcome {
+            None => ("under way", "accent"),
+            Some(AttemptOutcome::Paid) => ("paid", "ok"),
+            Some(AttemptOutcome::Failed { declined: true, reason }) => (why_declined(reason), "danger"),
+            Some(AttemptOutcome::Failed { declined: false, .. }) => ("did not go through", "danger"),
+        };
+        let started = &attempt.started;
+        Self { at: format::moment(started.at), amount: format::usd(started.amount), words, tone }
+    }
+}
+
+/// What the holder of a card may be told of a bank's word. That a card is taken for stolen or a payment for fraud is not told.
+fn why_declined(code: &str) -> &'static str {
+    match code {
+        "insufficient_funds" => "declined: there is not enough on the card",
+        "expired_card" => "declined: the card has expired",
+        "authentication_required" => "declined: the bank asks for the card holder, so pay once by hand",
+        _ => "declined by the bank",
+    }
+}
+
+fn view(worker: &Worker, visit: &Visit) -> AutoTopUpView {
+    let core = &worker.gateway.core;
+    let now = core.clock.now().wall;
+    core.office(|office| office.payments.auto_top_up(visit.workspace.id(), now))
+}
+
+/// Reads the form: what shall hold, or the form with its mistakes.
+fn read(fields: &Fields, payments: &Payments) -> Result<AutoTopUpRule, Form> {
+    let (min, max) = payments.bounds();
+    let text = |name: &str| fields.get(name).unwrap_or_default().to_owned();
+    let mut form = Form { threshold: text("threshold"), amount: text("amount"), ..Form::default() };
+    let read = |text: &str| text.trim_start_matches('$').parse::<NanoUsd>().ok();
+    let threshold = read(&form.threshold).filter(|threshold| threshold.is_positive() && *threshold <= max);
+    if threshold.is_none() {
+        form.threshold_error = format!("Write an amount above zero and at most {}.", format::usd(max));
+    }
+    let amount = read(&form.amount).filter(|amount| payments.takes(*amount));
+    if amount.is_none() {
+        let (min, max) = (format::usd(min), format::usd(max));
+        form.amount_error = format!("Write an amount from {min} to {max}, in whole cents.");
+    }
+    threshold.zip(amount).map(|(threshold, amount)| AutoTopUpRule { threshold, amount }).ok_or(form)
+}
+
+/// Switches it on, over or off.
+///
+/// # Errors
+/// [`Trouble::Forbidden`] for who may not pay. What is wrong with a field is said on the billing page.
+pub(super) async fn set(worker: &Worker, visit: Visit, fields: &Fields) -> Result<HttpResponse, Trouble> {
+    if !visit.may.money {
+        return Err(Trouble::Forbidden);
+    }
+    let payments = &worker.gateway.payments;
+    let rule = match fields.get("off") {
+        Some(_) => None,
+        None => match read(fields, payments) {
+            Ok(rule) => Some(rule),
+            Err(form) => return Ok(billing::auto_top_up_refused(worker, &visit, form)),
+        },
+    };
+    let written = |rule: AutoTopUpRule| json!({ "threshold_usd": rule.threshold, "amount_usd": rule.amount });
+    let workspace = visit.workspace.id();
+    let audit = AuditRow {
+        at: worker.gateway.core.clock.now().wall,
+        actor: visit.shell.email.clone(),
+        action: "auto_topup.change".to_owned(),
+        target: workspace.to_string(),
+        reason: None,
+        before: view(worker, &visit).rule.map(written),
+        after: rule.map(written),
+    };
+    match payments.set_auto_top_up(workspace, rule, audit).await {
+        Ok(()) => Ok(page::see_other("/app/billing?saved=auto#auto-top-up")),
+        Err(error @ (PaymentError::NoMethod | PaymentError::NotConfigured)) => {
+            let text = |name: &str| fields.get(name).unwrap_or_default().to_owned();
+            let (threshold, amount) = (text("threshold"), text("amount"));
+            let form = Form { threshold, amount, trouble: error.to_string(), ..Form::default() };
+            Ok(billing::auto_top_up_refused(worker, &visit, form))
+        }
+        Err(error) => {
+            tracing::error!(%error, "auto top-up could not be changed");
+            Err(Trouble::Unavailable)
+        }
+    }
+}

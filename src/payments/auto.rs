@@ -33,6 +33,9 @@ pub async fn watch(payments: Arc<Payments>) {
     }
 }
 
+/// What Stripe calls a card that it no longer has.
+const GONE: &str = "resource_missing";
+
 impl Payments {
     async fn look_at_balances(self: Arc<Self>) {
         let rules: Vec<_> = self.core.office(|office| office.payments.auto_top_ups().collect());
@@ -86,6 +89,8 @@ impl Payments {
             Err(error) => {
                 let (declined, reason) = match &error {
                     StripeError::Declined(code) => (true, code.clone()),
+                    // The card was taken away over there: it will pay no more than one that is declined.
+                    StripeError::Refused { code, .. } if code == GONE => (true, code.clone()),
                     other => (false, other.to_string()),
                 };
                 self.give_up(started, declined, &reason).await

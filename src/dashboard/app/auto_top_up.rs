@@ -92,6 +92,7 @@ fn why_declined(code: &str) -> &'static str {
         "insufficient_funds" => "declined: there is not enough on the card",
         "expired_card" => "declined: the card has expired",
         "authentication_required" => "declined: the bank asks for the card holder, so pay once by hand",
+        "resource_missing" => "the saved card is no longer there: save one again",
         _ => "declined by the bank",
     }
 }

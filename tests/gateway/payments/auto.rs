@@ -149,6 +149,24 @@ async fn a_declined_card_is_told_tried_again_after_an_hour_and_then_no_more() {
 }
 
 #[actix_web::test]
+async fn a_card_that_is_no_longer_there_is_asked_for_twice_and_no_more() {
+    let millis: &'static AtomicI64 = Box::leak(Box::new(AtomicI64::new(Clock::system().now().wall.0)));
+    let (haven, fake, desk) = start_from(Clock::given(millis)).await;
+    let workspace = haven.workspace("0").await;
+    let finance = haven.stage(&workspace.id, Role::Finance).await;
+    save_card(&finance, &desk).await;
+    assert_eq!(finance.submit(FORM, &RULE).await.status, 303);
+    desk.script(|script| script.cards_gone = true);
+    talk(&haven, &workspace).await;
+    page_with(&finance, "the saved card is no longer there").await;
+    millis.fetch_add(HOUR, Ordering::SeqCst);
+    talk(&haven, &workspace).await;
+    page_with(&finance, "It switched itself off").await;
+    assert_eq!(asked(&desk).len(), 2);
+    end(haven, fake).await;
+}
+
+#[actix_web::test]
 async fn an_attempt_whose_answer_is_lost_is_credited_by_its_webhook_once() {
     let (haven, fake, desk) = start().await;
     let workspace = haven.workspace("0").await;

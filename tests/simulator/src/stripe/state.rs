@@ -30,6 +30,8 @@ pub struct Script {
     pub surplus: i64,
     /// Payments without the customer are declined.
     pub decline: bool,
+    /// Saved cards are gone, and payments with them refused.
+    pub cards_gone: bool,
     /// So many writes answer 500 and do nothing.
     pub fail_before: u32,
     /// So many writes are done and answer 503.
@@ -241,6 +243,9 @@ impl State {
                 && Some(get(intent, "payment_method")) == field(form, "payment_method")
         });
         if !known {
+            return Err(Refusal::new(400, "resource_missing"));
+        }
+        if self.script.cards_gone {
             return Err(Refusal::new(400, "resource_missing"));
         }
         let id = self.id("pi");

@@ -125,7 +125,10 @@ impl Lanes {
                 Look::Full { at_most } => at_most,
             };
             match at_most {
-                Some(at_most) => drop(tokio::time::timeout(at_most, self.changed.notified()).await),
+                Some(at_most) => {
+                    // Either way there is something new to look at.
+                    let _elapsed = tokio::time::timeout(at_most, self.changed.notified()).await;
+                }
                 None => self.changed.notified().await,
             }
         };

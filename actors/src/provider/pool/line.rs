@@ -18,11 +18,10 @@ impl Pool {
         let Some(lanes) = &self.lanes else { return self.pick(except) };
         let look = || match self.pick(except) {
             Ok(guard) => Look::Free(guard),
-            Err(_) => match self.worth_waiting_for(except) {
-                Some(at_most) => Look::Full { at_most },
+            Err(_) => self.only_busy(except).unwrap_or_else(|| {
                 // Whoever was busy may have finished between the two looks.
-                None => self.pick(except).map_or_else(Look::Hopeless, Look::Free),
-            },
+                self.pick(except).map_or_else(Look::Hopeless, Look::Free)
+            }),
         };
         let (mut guard, lane) = lanes.enter(look, || self.serving()).await.map_err(|none| match none {
             NoPlace::LineFull { retry_after_millis } => NoAccount::Cooling { retry_after_millis },
@@ -32,9 +31,9 @@ impl Pool {
         Ok(guard)
     }
 
-    /// Whether an account that can serve is only busy, and until when another one cools down; `None` where nobody will
-    /// be free by waiting for what runs.
-    fn worth_waiting_for(&self, except: Option<usize>) -> Option<Option<Duration>> {
+    /// What there is to wait for where an account that can serve is only busy; `None` where nobody will be free by
+    /// waiting for what runs.
+    fn only_busy(&self, except: Option<usize>) -> Option<Look<PoolGuard, NoAccount>> {
         let now = self.now_millis();
         let (mut is_busy, mut soonest) = (false, None::<u64>);
         for (_, account) in self.enabled().filter(|(n, _)| Some(*n) != except) {
@@ -45,7 +44,7 @@ impl Pool {
                 is_busy = true;
             }
         }
-        is_busy.then(|| soonest.map(Duration::from_millis))
+        is_busy.then(|| Look::Full { at_most: soonest.map(Duration::from_millis) })
     }
 
     /// The accounts that can serve now, as the line before them counts them.

@@ -11,7 +11,7 @@ use super::{draw, generate};
 use crate::harness::{Haven, charge_of, nano, usd};
 
 /// A size, the tier that its images are charged in, and how many are asked for.
-struct Sized {
+struct Class {
     model: &'static str,
     size: &'static str,
     /// Its name in price rows, and where its images are counted.
@@ -19,8 +19,8 @@ struct Sized {
     n: u32,
 }
 
-const fn sized(model: &'static str, size: &'static str, tier: (&'static str, &'static str), n: u32) -> Sized {
-    Sized { model, size, tier, n }
+const fn sized(model: &'static str, size: &'static str, tier: (&'static str, &'static str), n: u32) -> Class {
+    Class { model, size, tier, n }
 }
 
 const K1: (&str, &str) = ("1K", "image_1k");
@@ -30,7 +30,7 @@ const K3: (&str, &str) = ("3K", "image_3k");
 const K4: (&str, &str) = ("4K", "image_4k");
 
 /// Every class of size of every model, more than one image of each tier at least once.
-const SIZES: [Sized; 31] = [
+const SIZES: [Class; 31] = [
     // What is too small for Lite is made at its least, and what is too large at its most.
     sized("seedream-5", "auto", K2, 1),
     sized("seedream-5", "512x512", K2, 1),
@@ -65,8 +65,11 @@ const SIZES: [Sized; 31] = [
     sized("nano-banana-pro", "256x256", K1, 7),
 ];
 
+/// Tiers and their list prices in dollars.
+type Tiers = &'static [(&'static str, &'static str)];
+
 /// Model, ratio, and the list price of each tier in dollars: those of the shipped configuration, and Pro's.
-const PRICES: [(&str, i128, &[(&str, &str)]); 5] = [
+const PRICES: [(&str, i128, Tiers); 5] = [
     ("seedream-5", 40, &[("2K", "0.035"), ("3K", "0.035")]),
     ("seedream-5-pro", 40, &[("1K", "0.045"), ("1.5K", "0.045"), ("2K", "0.09")]),
     ("novelai-v4", 45, &[("1K", "0.028"), ("1.5K", "0.042")]),
@@ -115,7 +118,7 @@ async fn every_size_of_every_model_is_charged_as_exact_fractions_say() {
 async fn charge_each_size(haven: &Haven, model: &str) {
     let workspace = haven.workspace("1").await;
     let mut left = nano("1");
-    for Sized { size, tier: (tier, bucket), n, .. } in SIZES.iter().filter(|sized| sized.model == model) {
+    for Class { size, tier: (tier, bucket), n, .. } in SIZES.iter().filter(|sized| sized.model == model) {
         let (list_price, ratio) = price_of(model, tier);
         let cost = exact(list_price, *n, ratio);
         let mut body = draw(model, *n, "b64_json");

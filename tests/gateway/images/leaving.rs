@@ -46,7 +46,7 @@ async fn a_caller_who_leaves_late_pays_for_what_is_made_and_no_link_is_kept() {
     futures_util::future::join_all(MODELS.map(|(model, _, price)| leave(model, price))).await;
     haven.control.wait_until(|stats| stats.open == 0).await;
     let kept = haven.folder.path().join("store").join("images");
-    let files = std::fs::read_dir(kept).map_or(0, |files| files.count());
+    let files = std::fs::read_dir(kept).map_or(0, Iterator::count);
     assert_eq!(files, 0, "nobody could open them");
     // Every place is free again.
     haven.control.clear_script();

@@ -356,7 +356,7 @@ fn pools(core: &Core, config: &Config) -> HashMap<crate::config::ProviderId, Arc
             base_url: provider.base_url.to_string(),
             api_keys: provider.api_keys.iter().map(|key| SecretString::from(key.expose())).collect(),
             max_in_flight: provider.in_flight_per_account(),
-            queue_max: provider.queue_max(),
+            queue_max_per_account: provider.queue_max_per_account(),
             connect_timeout: provider.connect_timeout,
             first_byte_timeout: provider.first_byte_timeout,
             answer_timeout: provider.answer_timeout,

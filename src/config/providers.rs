@@ -133,9 +133,9 @@ impl Provider {
         self.max_in_flight.get().min(own_max)
     }
 
-    /// Requests that wait in line for an account: where accounts take so few that callers would meet each other.
-    pub fn queue_max(&self) -> u32 {
-        let per_account = match self.kind {
+    /// Requests that wait in line for each account: where accounts take so few that callers would meet each other.
+    pub const fn queue_max_per_account(&self) -> u32 {
+        match self.kind {
             ProviderKind::NovelAi => 4,
             ProviderKind::PixAi => 10,
             ProviderKind::Anthropic
@@ -143,8 +143,7 @@ impl Provider {
             | ProviderKind::OpenAi
             | ProviderKind::Ark
             | ProviderKind::ElevenLabs => 0,
-        };
-        u32::try_from(self.api_keys.len()).unwrap_or(u32::MAX).saturating_mul(per_account)
+        }
     }
 
     /// It has an account to call it with.

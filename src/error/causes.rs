@@ -146,6 +146,7 @@ impl ApiError {
             MediaFault::Busy { retry_after_millis } => Self::new(Code::UpstreamRateLimited, "the provider is busy")
                 .retry_after(retry_after_millis.map_or(SOON, Duration::from_millis)),
             MediaFault::NotSent => Self::new(Code::UpstreamBadGateway, "no connection to the provider").no_retry(),
+            MediaFault::NoRoom => Self::new(Code::Overloaded, "too many bytes of images are in flight").no_retry(),
             MediaFault::Malformed { what } => {
                 tracing::warn!(what, "the provider's answer was malformed");
                 Self::new(Code::UpstreamBadGateway, "the provider's answer was malformed").no_retry()

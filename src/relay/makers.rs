@@ -50,6 +50,11 @@ impl<T> Makers<T> {
         &self.first
     }
 
+    /// Whether callers wait in line at one of them, because its accounts make few things at a time.
+    pub fn have_lines(&self) -> bool {
+        self.from(0).any(|(_, maker)| maker.provider.pool().spec().queue_max_per_account > 0)
+    }
+
     fn from(&self, place: usize) -> impl Iterator<Item = (usize, &Maker<T>)> {
         std::iter::once(&self.first).chain(&self.rest).enumerate().skip(place)
     }

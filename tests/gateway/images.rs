@@ -1,4 +1,12 @@
 //! Images over HTTP: every model both ways, exact charges, and what a caller gets of each failure.
+//! `charges` has every size of every model, `faults` every fault of the simulator, `leaving` callers who leave, `lanes`
+//! the line before accounts that make one image at a time, `budget` the memory.
+
+mod budget;
+mod charges;
+mod faults;
+mod lanes;
+mod leaving;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -147,109 +155,6 @@ async fn what_cannot_be_drawn_is_refused_before_anybody_is_asked() {
 }
 
 #[actix_web::test]
-async fn each_failure_has_its_status_costs_the_caller_nothing_and_us_at_most_one_image() {
-    let haven = Haven::start().await;
-    let workspace = haven.workspace("1").await;
-    let status = |code: u16, error: &str| json!({"status": {"code": code, "error_code": error}});
-    for (model, rule, told, upstream_charges) in [
-        (
-            "seedream-5",
-            json!({"ark": {"refusal": "InputTextSensitiveContentDetected"}}),
-            (400, "content_policy_violation"),
-            0,
-        ),
-        ("seedream-5", status(403, "AccountOverdueError"), (503, "upstream_unavailable"), 0),
-        ("seedream-5", status(429, "RateLimitExceeded"), (429, "upstream_rate_limited"), 0),
-        ("seedream-5", json!({"fault": {"kind": "reset_after_charge"}}), (502, "upstream_error"), 1),
-        ("seedream-5", json!({"ark": {"empty": true}}), (502, "upstream_error"), 1),
-        ("novelai-v4", json!({"status": {"code": 402}}), (503, "upstream_unavailable"), 0),
-        ("novelai-v4", json!({"novelai": {"corrupt": "truncated"}}), (502, "upstream_error"), 1),
-        ("novelai-v4", json!({"novelai": {"corrupt": "bomb"}}), (502, "upstream_error"), 1),
-        ("novelai-v4", json!({"fault": {"kind": "reset_after_charge"}}), (502, "upstream_error"), 1),
-        ("pixai-v4", json!({"fault": {"kind": "reset_after_charge"}}), (502, "upstream_error"), 1),
-        (
-            "nano-banana-pro",
-            json!({"gemini_image": {"block_reason": "PROHIBITED_CONTENT"}}),
-            (400, "content_policy_violation"),
-            0,
-        ),
-        (
-            "nano-banana-pro",
-            json!({"gemini_image": {"finish_reason": "IMAGE_SAFETY"}}),
-            (400, "content_policy_violation"),
-            0,
-        ),
-        ("nano-banana-pro", json!({"fault": {"kind": "reset_after_charge"}}), (502, "upstream_error"), 1),
-    ] {
-        haven.control.reset();
-        script(&haven, rule.clone());
-        let reply = generate(&haven, &workspace, &draw(model, 1, "url")).await;
-        assert_eq!(reply.refusal(), told, "{model} {rule}");
-        assert_eq!(haven.control.charges().len(), upstream_charges, "{model} {rule}");
-        if upstream_charges > 0 {
-            assert_eq!(reply.header("x-should-retry"), "false", "{model} {rule}");
-        }
-        assert_nothing_charged(&haven, &workspace).await;
-    }
-    haven.finish().await;
-}
-
-#[actix_web::test]
-async fn one_lane_is_shared_fairly_and_a_full_line_says_how_long() {
-    let haven = Haven::start().await;
-    let workspace = haven.workspace("1").await;
-    script(&haven, json!({"media": {"generate_ms": 400}}));
-    let body = draw("novelai-v4", 1, "b64_json");
-    // One runs, four wait, and the sixth is told when to come back.
-    let replies = futures_util::future::join_all((0..6).map(|_| generate(&haven, &workspace, &body))).await;
-    let (good, refused): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status == 200);
-    assert_eq!((good.len(), refused.len()), (5, 1));
-    assert_eq!(refused[0].refusal(), (429, "upstream_rate_limited"));
-    // Nobody has finished, so it is the first guess of how long one takes.
-    assert_eq!((refused[0].header("retry-after"), refused[0].header("retry-after-ms")), ("10", "10000"));
-    assert_eq!(haven.control.charges().len(), 5, "the account was never asked for two at once");
-    assert_eq!(haven.control.calls().len(), 5, "and never turned anybody away");
-    haven.finish().await;
-}
-
-#[actix_web::test]
-async fn a_caller_who_leaves_late_pays_for_what_is_made_and_one_who_leaves_at_once_does_not() {
-    let haven = Haven::start().await;
-    let workspace = haven.workspace("1").await;
-    script(&haven, json!({"media": {"generate_ms": 3_000}}));
-    let leave_after = async |millis| {
-        let request = haven.request(&workspace.key, "POST", "/v1/images/generations");
-        let request =
-            request.json(&draw("nano-banana-pro", 1, "url")).timeout(std::time::Duration::from_millis(millis));
-        assert!(request.send().await.is_err());
-    };
-    leave_after(300).await;
-    assert_nothing_charged(&haven, &workspace).await;
-    leave_after(1_500).await;
-    haven.settled_balance(&workspace).await;
-    assert_eq!(charge_of(&haven.last_settle(&workspace).await), 3_526_316);
-    haven.finish().await;
-}
-
-#[actix_web::test]
-async fn images_that_are_being_made_have_a_budget_of_bytes() {
-    // Room for one image of the largest kind and a request beside it.
-    let haven = Haven::start_with(&[("LIMITS__EDGE__BODY_BYTES_IN_FLIGHT", "33 MiB")]).await;
-    let workspace = haven.workspace("1").await;
-    // 15 MB of base 64.
-    script(&haven, json!({"media": {"generate_ms": 500, "pad_bytes": 11_250_000}}));
-    let body = draw("nano-banana-pro", 2, "b64_json");
-    let replies = futures_util::future::join_all((0..2).map(|_| generate(&haven, &workspace, &body))).await;
-    let (good, refused): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status == 200);
-    assert_eq!((good.len(), refused.len()), (1, 1));
-    assert_eq!(refused[0].refusal(), (503, "overloaded"));
-    assert!(good[0].text.len() > 2 * 15_000_000);
-    // What was taken comes back.
-    generate(&haven, &workspace, &draw("nano-banana-pro", 1, "url")).await.ok();
-    haven.finish().await;
-}
-
-#[actix_web::test]
 async fn images_that_cannot_be_kept_cost_the_caller_nothing_and_are_counted_as_our_cost() {
     let haven = Haven::start().await;
     let workspace = haven.workspace("1").await;
@@ -273,28 +178,6 @@ async fn images_that_cannot_be_kept_cost_the_caller_nothing_and_are_counted_as_o
     assert!(close(value("lmhaven_charged_usd_total{"), 0.0) && close(value("lmhaven_images_total{"), 0.0));
     // The bytes need no place.
     generate(&haven, &workspace, &draw("nano-banana-pro", 1, "b64_json")).await.ok();
-    haven.finish().await;
-}
-
-#[actix_web::test]
-async fn an_answer_counts_in_the_budget_until_its_caller_took_it() {
-    let haven = Haven::start_with(&[("LIMITS__EDGE__BODY_BYTES_IN_FLIGHT", "33 MiB")]).await;
-    let workspace = haven.workspace("1").await;
-    // More than the buffers of both ends hold.
-    script(&haven, json!({"media": {"pad_bytes": 15_000_000}}));
-    let body = draw("nano-banana-pro", 2, "b64_json");
-    let request = haven.request(&workspace.key, "POST", "/v1/images/generations").json(&body);
-    let slow = within("an answer", request.send()).await.unwrap();
-    let announced = slow.content_length().unwrap();
-    assert!(announced > 40_000_000, "{announced}");
-    let refused = generate(&haven, &workspace, &draw("nano-banana-pro", 1, "url")).await;
-    assert_eq!(refused.refusal(), (503, "overloaded"));
-    assert_eq!(within("the whole answer", slow.bytes()).await.unwrap().len() as u64, announced);
-    crate::harness::until("the bytes to be free", || async {
-        let reply = generate(&haven, &workspace, &draw("nano-banana-pro", 1, "url")).await;
-        (reply.status == 200).then_some(())
-    })
-    .await;
     haven.finish().await;
 }
 

@@ -1,4 +1,7 @@
-//! Speech over HTTP: every format, exact charges, and what a caller gets of each failure.
+//! Speech over HTTP: every format, exact charges, and what a caller gets of each failure. `charges` has what every format
+//! costs.
+
+mod charges;
 
 use lmhaven_simulator::Rule;
 use serde_json::{Value, json};
@@ -112,18 +115,33 @@ async fn a_failure_before_the_first_byte_has_a_status_and_costs_nothing() {
             "upstream_rate_limited",
             1,
         ),
+        (json!({"status": {"code": 429, "error_code": "concurrent_limit_exceeded"}}), 429, "upstream_rate_limited", 1),
+        (json!({"elevenlabs": {"concurrency": 0}}), 429, "upstream_rate_limited", 1),
+        (json!({"status": {"code": 400, "error_code": "invalid_ttd_stability"}}), 503, "upstream_unavailable", 1),
+        (json!({"status": {"code": 404, "error_code": "voice_not_found"}}), 400, "invalid_request", 1),
+        (
+            json!({"status": {"code": 403, "error_code": "content_policy_violation"}}),
+            400,
+            "content_policy_violation",
+            1,
+        ),
+        (json!({"status": {"code": 422}}), 400, "invalid_request", 1),
         (json!({"status": {"code": 500}}), 500, "upstream_error", 2),
         (json!({"status": {"code": 503}}), 503, "upstream_unavailable", 2),
         (json!({"elevenlabs": {"format": "mp3_44100_128"}}), 502, "upstream_error", 1),
         (json!({"fault": {"kind": "reset_before_headers"}}), 502, "upstream_error", 1),
         (json!({"fault": {"kind": "close_before_headers"}}), 502, "upstream_error", 1),
         (json!({"fault": {"kind": "html"}}), 502, "upstream_error", 1),
+        // Billed there, and never asked for again.
+        (json!({"fault": {"kind": "reset_after_charge"}}), 502, "upstream_error", 1),
+        (json!({"fault": {"kind": "cut", "after": 0}}), 502, "upstream_error", 1),
     ] {
         haven.control.reset();
         script(&haven, rule.clone());
         let reply = say(&haven, &workspace, &speak("Hello there", "wav")).await;
         assert_eq!(reply.refusal(), (status, code), "{rule}");
         assert_eq!(haven.control.calls().len(), calls, "{rule}");
+        assert!(haven.control.charges().len() <= 1, "{rule}");
         assert_nothing_charged(&haven, &workspace).await;
     }
     haven.finish().await;

@@ -156,6 +156,25 @@ async fn nobody_is_asked_again_after_what_the_first_provider_may_have_charged_fo
 }
 
 #[actix_web::test]
+async fn an_image_that_comes_too_slowly_is_given_up_and_not_asked_for_again() {
+    let (haven, workspace) = start_with("2s").await;
+    for (kind, ..) in KINDS.into_iter().filter(|(_, _, modality)| *modality == "image") {
+        for rule in [
+            // Byte by byte, and never silent for long.
+            json!({ "wire": { "split": 8 }, "gap_ms": 300 }),
+            json!({ "fault": { "kind": "stall", "after": 1 } }),
+            json!({ "fault": { "kind": "hang_after_headers" } }),
+        ] {
+            let case = ask(&haven, &workspace, kind, "one", &rule).await;
+            assert_eq!(case.reply.refusal(), (504, "upstream_timeout"), "{kind} {rule}");
+            assert_eq!((case.keys(), case.upstream_charges, case.charged), (vec!["one"], 1, 0), "{kind} {rule}");
+            assert_eq!(case.reply.header("x-should-retry"), "false", "{kind} {rule}");
+        }
+    }
+    haven.finish().await;
+}
+
+#[actix_web::test]
 async fn a_4xx_is_not_asked_twice_but_an_account_that_cannot_pay_stands_aside_for_the_second_provider() {
     let (haven, workspace) = start().await;
     for (kind, code, error) in [

@@ -5,7 +5,7 @@
 //! same way, and what comes is an image by its own bytes or nothing. Reading costs nothing, so it is repeated.
 
 use super::metadata;
-use crate::media::{Answer, Auth, Call, Image, News, Place, Setting};
+use crate::media::{Answer, Auth, Call, Image, Lost, MediaFault, News, Place, Setting};
 
 /// The largest file of an image.
 const IMAGE_BYTES_MAX: usize = 30 * 1024 * 1024;
@@ -98,8 +98,8 @@ pub(super) enum Fetch {
     Wait(u64),
     /// The image.
     Done(Image),
-    /// It cannot be had.
-    Failed(&'static str),
+    /// It cannot be had. It was made, and is paid for.
+    Failed(MediaFault),
 }
 
 impl Download {
@@ -122,7 +122,9 @@ impl Download {
     pub(super) fn next(&mut self, hosts: &Hosts, news: News) -> Fetch {
         match news {
             News::Waited => Fetch::Call(self.call()),
-            News::Lost(_) => self.again("a file that can be fetched"),
+            // Others may have finished until then.
+            News::Lost(Lost::NoRoom) => self.again(MediaFault::NoRoom),
+            News::Lost(_) => self.again(malformed("a file that can be fetched")),
             News::Answer(answer) => self.answered(hosts, answer),
         }
     }
@@ -131,7 +133,7 @@ impl Download {
         match answer.status {
             200 => match Image::read(metadata::cleaned(answer.body)) {
                 Some(image) => Fetch::Done(image),
-                None => self.again("a PNG, JPEG or WebP file"),
+                None => self.again(malformed("a PNG, JPEG or WebP file")),
             },
             301 | 302 | 303 | 307 | 308 => {
                 self.redirects += 1;
@@ -141,17 +143,17 @@ impl Download {
                         self.current = place;
                         Fetch::Call(self.call())
                     }
-                    None => Fetch::Failed("a redirect to a host that is allowed"),
+                    None => Fetch::Failed(malformed("a redirect to a host that is allowed")),
                 }
             }
             // A file that was announced a moment ago may not be everywhere yet, so even a 404 is asked again.
-            _ => self.again("a file that can be fetched"),
+            _ => self.again(malformed("a file that can be fetched")),
         }
     }
 
-    fn again(&mut self, what: &'static str) -> Fetch {
+    fn again(&mut self, fault: MediaFault) -> Fetch {
         if self.attempts >= ATTEMPTS_MAX {
-            return Fetch::Failed(what);
+            return Fetch::Failed(fault);
         }
         self.attempts += 1;
         self.redirects = 0;
@@ -160,10 +162,13 @@ impl Download {
     }
 }
 
+const fn malformed(what: &'static str) -> MediaFault {
+    MediaFault::Malformed { what }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::Lost;
     use bytes::Bytes;
     use proptest::prelude::*;
 

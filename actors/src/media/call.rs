@@ -136,6 +136,8 @@ pub enum Lost {
     TimedOut,
     /// The answer is larger than the call allows.
     TooLarge,
+    /// The gateway has no memory for the answer now.
+    NoRoom,
 }
 
 /// What the relay tells a generation.

@@ -52,6 +52,9 @@ pub enum MediaFault {
         /// What the caller is answered: 504 after silence, else 500, 502 or 503.
         status: u16,
     },
+    /// The gateway had no memory for the answer: 503; the provider may have charged.
+    #[error("there was no room for the answer")]
+    NoRoom,
     /// Answered against the protocol, or with what is no image: 502; the provider may have charged.
     #[error("malformed upstream answer: {what}")]
     Malformed {
@@ -85,13 +88,14 @@ impl MediaFault {
             | Self::OurModel
             | Self::Failed { .. }
             | Self::UnknownOutcome { .. }
+            | Self::NoRoom
             | Self::Malformed { .. } => Retry::No,
         }
     }
 
     /// We may owe the provider for this: never sent again, and the reply says `x-should-retry: false`.
     pub const fn may_have_charged(self) -> bool {
-        matches!(self, Self::UnknownOutcome { .. } | Self::Malformed { .. })
+        matches!(self, Self::UnknownOutcome { .. } | Self::NoRoom | Self::Malformed { .. })
     }
 
     /// A generation whose answer was lost.
@@ -101,6 +105,7 @@ impl MediaFault {
             super::Lost::BrokeOff => Self::UnknownOutcome { status: 502 },
             super::Lost::TimedOut => Self::UnknownOutcome { status: 504 },
             super::Lost::TooLarge => Self::Malformed { what: "an answer within bounds" },
+            super::Lost::NoRoom => Self::NoRoom,
         }
     }
 
@@ -134,9 +139,10 @@ mod tests {
             MediaFault::lost(Lost::TimedOut),
             MediaFault::lost(Lost::BrokeOff),
             MediaFault::lost(Lost::TooLarge),
+            MediaFault::lost(Lost::NoRoom),
         ];
         let risky: Vec<_> = faults.into_iter().filter(|fault| fault.may_have_charged()).collect();
-        assert_eq!(risky.len(), 4, "{risky:?}");
+        assert_eq!(risky.len(), 5, "{risky:?}");
         assert!(risky.iter().all(|fault| fault.retry() == Retry::No));
     }
 

@@ -75,19 +75,23 @@ pub enum FetchError {
     /// More bytes than allowed.
     #[error("the answer is too large")]
     TooLarge,
+    /// More bytes than there is room for.
+    #[error("there is no room for the answer")]
+    NoRoom,
 }
 
 impl Seat {
-    /// Sends a call and reads the whole answer.
+    /// Sends a call and reads the whole answer. `room` is asked before memory is used, for how many bytes the answer
+    /// then has.
     ///
     /// # Errors
     /// [`FetchError`].
-    pub async fn fetch(&self, fetch: Fetch) -> Result<Fetched, FetchError> {
+    pub async fn fetch(&self, fetch: Fetch, room: impl Fn(usize) -> bool) -> Result<Fetched, FetchError> {
         let within = fetch.within;
-        tokio::time::timeout(within, self.fetch_whole(fetch)).await.unwrap_or(Err(FetchError::TimedOut))
+        tokio::time::timeout(within, self.fetch_whole(fetch, room)).await.unwrap_or(Err(FetchError::TimedOut))
     }
 
-    async fn fetch_whole(&self, fetch: Fetch) -> Result<Fetched, FetchError> {
+    async fn fetch_whole(&self, fetch: Fetch, room: impl Fn(usize) -> bool) -> Result<Fetched, FetchError> {
         let Fetch { method, target, accept, content_type, body, bytes_max, .. } = fetch;
         let (url, credentials) = match target {
             Target::Provider { path, key } => {
@@ -112,10 +116,17 @@ impl Seat {
         if announced.is_some_and(|announced| announced > bytes_max) {
             return Err(FetchError::TooLarge);
         }
+        if announced.is_some_and(|announced| !room(announced)) {
+            return Err(FetchError::NoRoom);
+        }
         let mut whole = BytesMut::with_capacity(announced.unwrap_or_else(|| bytes_max.min(ROOM_BYTES_MAX)));
         while let Some(chunk) = response.chunk().await.map_err(|_| FetchError::BrokeOff)? {
-            if whole.len() + chunk.len() > bytes_max {
+            let len = whole.len() + chunk.len();
+            if len > bytes_max {
                 return Err(FetchError::TooLarge);
+            }
+            if !room(len) {
+                return Err(FetchError::NoRoom);
             }
             whole.extend_from_slice(&chunk);
         }

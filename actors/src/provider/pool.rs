@@ -1,21 +1,23 @@
 //! The accounts of one provider and their health, shared by every thread's actor.
 //!
 //! Picks a healthy account that is under its cap and not cooling down, the one with the least in flight.
-//! `guard` is a place on one account, `spec` what the configuration says, `view` what operators see.
+//! `guard` is a place on one account, `line` the waiting for one, `spec` what the configuration says, `view` what operators see.
 
 mod guard;
+mod line;
 mod spec;
 mod view;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::Uri;
 use parking_lot::{Mutex, RwLock};
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 
 use super::breaker::Breaker;
 use super::lanes::Lanes;
@@ -99,8 +101,7 @@ impl Pool {
             Account { key: sensitive(key), bearer: sensitive(&format!("Bearer {key}")), ..Account::default() }
         };
         let accounts: Vec<Account> = spec.api_keys.iter().map(account).collect();
-        let lanes = u32::try_from(accounts.len()).unwrap_or(u32::MAX).saturating_mul(spec.max_in_flight);
-        let lanes = (spec.queue_max > 0).then(|| Lanes::new(lanes, spec.queue_max));
+        let lanes = (spec.queue_max_per_account > 0).then(|| Lanes::new(spec.queue_max_per_account));
         Arc::new(Self { spec, accounts, lanes, uris: RwLock::default(), started: Instant::now() })
     }
 
@@ -155,18 +156,6 @@ impl Pool {
         Err(self.why_none(except, now))
     }
 
-    /// As [`Pool::pick`], after waiting in line where every account is at its cap.
-    ///
-    /// # Errors
-    /// As [`Pool::pick`]; a line that is full is [`NoAccount::Cooling`] for as long as it will take by experience.
-    pub async fn pick_in_turn(self: &Arc<Self>, except: Option<usize>) -> Result<PoolGuard, NoAccount> {
-        let Some(lanes) = &self.lanes else { return self.pick(except) };
-        let lane = lanes.enter().await.map_err(|retry_after_millis| NoAccount::Cooling { retry_after_millis })?;
-        let mut guard = self.pick(except)?;
-        guard.lane = Some(lane);
-        Ok(guard)
-    }
-
     /// Whether another account than `n` could take an attempt now.
     pub fn has_other(&self, n: usize) -> bool {
         let now = self.now_millis();
@@ -191,6 +180,7 @@ impl Pool {
             account.cooling_until_millis.store(0, Ordering::Relaxed);
             *account.breaker.lock() = Breaker::default();
         }
+        self.line_moves();
         true
     }
 
@@ -285,7 +275,7 @@ mod tests {
             base_url: "http://127.0.0.1:1/v1".to_owned(),
             api_keys: (0..accounts).map(|n| SecretString::from(format!("key-{n}"))).collect(),
             max_in_flight,
-            queue_max: 0,
+            queue_max_per_account: 0,
             connect_timeout: second,
             first_byte_timeout: second,
             answer_timeout: second,

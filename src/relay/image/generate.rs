@@ -3,7 +3,7 @@
 //! A request makes at most one second attempt, whichever of its generations needs it, and never where the first
 //! may have been charged for (INTERFACE §3, promise 6). All calls of a generation go through one seat.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use lmhaven_actors::adapters::image::ImageAdapter;
@@ -14,11 +14,19 @@ use lmhaven_actors::provider::{Fetch, FetchError, Fetched, KeyHeader, NoAccount,
 use lmhaven_actors::system::fresh;
 use tokio::time::timeout;
 
+use super::{Admitted, Caller, hung_up};
 use crate::config::Model;
+use crate::edge::BodyBudget;
 use crate::error::ApiError;
 use crate::relay::dispatch::count;
 use crate::relay::makers::{Makers, Turn};
 use crate::telemetry::Timing;
+
+/// What one image counts in the budget of bodies from the beginning: an answer of the usual kind, in base 64. What
+/// comes beyond it is taken as it comes.
+pub(super) const BYTES_PER_IMAGE: u64 = 16 * 1024 * 1024;
+/// What is taken at a time beyond that.
+const STEP_BYTES: u64 = 1024 * 1024;
 
 /// The generations of one request, and the second attempt that they share.
 pub(super) struct Attempts<'a> {
@@ -26,24 +34,57 @@ pub(super) struct Attempts<'a> {
     model: &'a Model,
     timing: &'a Timing,
     sent: &'a Cell<bool>,
+    caller: &'a Cell<Caller>,
+    budget: &'a RefCell<BodyBudget>,
     retry_left: Cell<bool>,
 }
 
+/// The memory of one generation, which the budget of bodies lends.
+struct Room<'a> {
+    budget: &'a RefCell<BodyBudget>,
+    /// Lent so far.
+    lent: Cell<u64>,
+    /// In answers that were read before the one that is being read.
+    read: Cell<u64>,
+}
+
+impl Room<'_> {
+    /// Whether there is room for an answer of so many bytes beside those before it.
+    fn holds(&self, answer_bytes: usize) -> bool {
+        let needed = self.read.get().saturating_add(u64::try_from(answer_bytes).unwrap_or(u64::MAX));
+        let missing = needed.saturating_sub(self.lent.get());
+        if missing == 0 {
+            return true;
+        }
+        let step = missing.next_multiple_of(STEP_BYTES);
+        let is_lent = self.budget.borrow_mut().take(step).is_ok();
+        if is_lent {
+            self.lent.set(self.lent.get().saturating_add(step));
+        }
+        is_lent
+    }
+
+    /// What was read stays until the generation ends.
+    fn keep(&self, answer_bytes: usize) {
+        self.read.set(self.read.get().saturating_add(u64::try_from(answer_bytes).unwrap_or(u64::MAX)));
+    }
+}
+
 impl<'a> Attempts<'a> {
-    pub(super) const fn new(
-        makers: &'a Makers<ImageAdapter>,
-        model: &'a Model,
-        timing: &'a Timing,
-        sent: &'a Cell<bool>,
-    ) -> Self {
-        Self { makers, model, timing, sent, retry_left: Cell::new(true) }
+    pub(super) fn new(admitted: &'a Admitted) -> Self {
+        let Admitted { makers, model, timing, sent, caller, budget, .. } = admitted;
+        Self { makers, model, timing, sent, caller, budget, retry_left: Cell::new(true) }
     }
 
     /// Runs a generation, and once more where that is safe.
     pub(super) async fn generate(&self, job: &ImageJob) -> Result<Delivery, ApiError> {
         let mut turn = Turn::default();
         let mut failed = None;
+        let lent = BYTES_PER_IMAGE.saturating_mul(u64::from(job.count));
+        let room = Room { budget: self.budget, lent: Cell::new(lent), read: Cell::new(0) };
         loop {
+            // What the first attempt read is gone.
+            room.read.set(0);
             self.timing.waits();
             let taken = self.makers.seat(&mut turn, async |provider, attempt| {
                 let seated = timeout(provider.pool().spec().answer_timeout, provider.seat_in_turn(attempt)).await;
@@ -54,10 +95,14 @@ impl<'a> Attempts<'a> {
                 // Whoever was free a moment ago is not any more: what the first attempt came to is what there is.
                 Err(none) => return Err(failed.unwrap_or_else(|| ApiError::no_account(none))),
             };
+            // What was not begun is not begun for nobody.
+            if self.caller.get() == Caller::LeftAtOnce {
+                return Err(hung_up());
+            }
             let account = seat.guard().account();
             let provider = &maker.provider.pool().spec().id;
             self.timing.asked(provider);
-            let fault = match self.attempt(maker.how, &seat, job).await {
+            let fault = match self.attempt(maker.how, &seat, job, &room).await {
                 Ok(delivery) => {
                     seat.guard().report(Outcome::Answered);
                     count(provider, "ok");
@@ -82,7 +127,13 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    async fn attempt(&self, adapter: ImageAdapter, seat: &Seat, job: &ImageJob) -> Result<Delivery, MediaFault> {
+    async fn attempt(
+        &self,
+        adapter: ImageAdapter,
+        seat: &Seat,
+        job: &ImageJob,
+        room: &Room<'_>,
+    ) -> Result<Delivery, MediaFault> {
         let spec = seat.guard().pool().spec();
         let began = Instant::now();
         let deadline = began + spec.answer_timeout;
@@ -106,8 +157,11 @@ impl<'a> Attempts<'a> {
                         self.sent.set(true);
                     }
                     let left = deadline.saturating_duration_since(Instant::now());
-                    match seat.fetch(fetch(call, left)).await {
-                        Ok(fetched) => News::Answer(answer(fetched)),
+                    match seat.fetch(fetch(call, left), |bytes| room.holds(bytes)).await {
+                        Ok(fetched) => {
+                            room.keep(fetched.body.len());
+                            News::Answer(answer(fetched))
+                        }
                         Err(error) => News::Lost(lost(error)),
                     }
                 }
@@ -173,6 +227,7 @@ const fn lost(error: FetchError) -> Lost {
         FetchError::BrokeOff => Lost::BrokeOff,
         FetchError::TimedOut => Lost::TimedOut,
         FetchError::TooLarge => Lost::TooLarge,
+        FetchError::NoRoom => Lost::NoRoom,
     }
 }
 
@@ -181,7 +236,8 @@ pub(in crate::relay) fn report(fault: &MediaFault, seat: &Seat, others: bool) {
     let guard = seat.guard();
     let provider = &guard.pool().spec().id;
     let (outcome, label) = match fault {
-        MediaFault::Policy | MediaFault::NothingMade => (Outcome::Answered, "ok"),
+        // Our memory says nothing about the account.
+        MediaFault::Policy | MediaFault::NothingMade | MediaFault::NoRoom => (Outcome::Answered, "ok"),
         MediaFault::BadInput { .. } => (Outcome::Answered, "4xx"),
         MediaFault::OurMoney | MediaFault::OurQuota | MediaFault::OurKey | MediaFault::OurModel => {
             tracing::error!(%provider, account = guard.account(), what = %fault, "a provider account needs an operator");

@@ -8,7 +8,7 @@ mod base64_body;
 mod generate;
 mod reply;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -39,12 +39,10 @@ use crate::relay::watch::{CallerSocket, Watched};
 use crate::relay::{Running, Worker};
 use crate::telemetry::{self, End, Route, Timing};
 
-use generate::Attempts;
+use generate::{Attempts, BYTES_PER_IMAGE};
 
 /// How long a hold may stay open: longer than any generation may take, its second attempt included.
 const HOLD_EXPIRES_AFTER_MILLIS: i64 = 2 * 3_600_000;
-/// What one image counts in the budget of bodies while it is made: an answer of the largest kind, in base 64.
-const BYTES_PER_IMAGE: u64 = 16 * 1024 * 1024;
 
 /// Serves `POST /v1/images/generations`.
 pub async fn serve(worker: Rc<Worker>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -62,6 +60,18 @@ pub async fn serve_for(
     admission::serve_for(Route::Images, worker, request, payload, (key, id), admit, deliver).await
 }
 
+/// Where the caller is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Caller {
+    /// Waiting for the answer.
+    Here,
+    /// Gone, and charged for what is made.
+    Left,
+    /// Gone so early that it is on us. What was begun runs to its end where an account makes few things at a time: it
+    /// is not free before, and whoever is next would be turned away.
+    LeftAtOnce,
+}
+
 /// A request that was admitted: everything that its generations need.
 struct Admitted {
     request: RequestId,
@@ -75,7 +85,8 @@ struct Admitted {
     timing: Rc<Timing>,
     /// A charged call left. Until then a caller who leaves costs nobody anything.
     sent: Rc<Cell<bool>>,
-    budget: BodyBudget,
+    caller: Rc<Cell<Caller>>,
+    budget: RefCell<BodyBudget>,
     _running: Running,
 }
 
@@ -122,7 +133,8 @@ async fn admit(asking: Asked<'_>, payload: web::Payload) -> Result<(Admitted, Wa
         lease,
         timing: Rc::new(timing),
         sent: Rc::default(),
-        budget,
+        caller: Rc::new(Cell::new(Caller::Here)),
+        budget: RefCell::new(budget),
         _running: running,
         model,
     };
@@ -160,10 +172,9 @@ fn usage_of(images: impl IntoIterator<Item = (ImageTier, u32)>) -> Usage {
 
 /// Runs the generations beside the caller, who may leave.
 async fn deliver((admitted, watched): (Admitted, Watched)) -> Result<HttpResponse, Failed> {
-    let (sent, timing) = (admitted.sent.clone(), admitted.timing.clone());
-    let model = admitted.model.clone();
-    let present = Rc::new(Cell::new(true));
-    let mut work = actix_web::rt::spawn(generate_all(admitted, present.clone()));
+    let (sent, timing, caller) = (admitted.sent.clone(), admitted.timing.clone(), admitted.caller.clone());
+    let (model, have_lines) = (admitted.model.clone(), admitted.makers.have_lines());
+    let mut work = actix_web::rt::spawn(generate_all(admitted));
     let outcome = tokio::select! {
         biased;
         outcome = &mut work => Some(outcome),
@@ -177,9 +188,10 @@ async fn deliver((admitted, watched): (Admitted, Watched)) -> Result<HttpRespons
             Err(Failed { model: Some(model), ..error.into() })
         }
         None => {
-            present.set(false);
-            let error = ApiError::new(Code::RequestTimeout, "the caller hung up").closing();
-            if !sent.get() || timing.started.elapsed() <= AWAITED_FREE {
+            let error = hung_up();
+            let is_free = !sent.get() || timing.started.elapsed() <= AWAITED_FREE;
+            caller.set(if is_free { Caller::LeftAtOnce } else { Caller::Left });
+            if is_free && !(sent.get() && have_lines) {
                 // Nothing was asked for, or so shortly ago that it is on us: the dropped lease releases.
                 work.abort();
                 telemetry::request_ended(Route::Images, &model, &timing, End::Failed(&error));
@@ -189,9 +201,13 @@ async fn deliver((admitted, watched): (Admitted, Watched)) -> Result<HttpRespons
     }
 }
 
+fn hung_up() -> ApiError {
+    ApiError::new(Code::RequestTimeout, "the caller hung up").closing()
+}
+
 /// Everything after the admission: generates, keeps, settles, writes.
-async fn generate_all(admitted: Admitted, present: Rc<Cell<bool>>) -> Result<HttpResponse, Failed> {
-    let attempts = Attempts::new(&admitted.makers, &admitted.model, &admitted.timing, &admitted.sent);
+async fn generate_all(admitted: Admitted) -> Result<HttpResponse, Failed> {
+    let attempts = Attempts::new(&admitted);
     let generations = join_all(admitted.jobs.iter().map(|job| attempts.generate(job))).await;
     admitted.timing.heard();
     let (mut made, mut fault) = (Vec::new(), None);
@@ -207,7 +223,11 @@ async fn generate_all(admitted: Admitted, present: Rc<Cell<bool>>) -> Result<Htt
         let error = fault.unwrap_or_else(|| ApiError::new(Code::UpstreamBadGateway, "the provider made no image"));
         return Err(fail(admitted, &Usage::default(), error).await);
     }
-    finish(admitted, made, present.get()).await
+    if admitted.caller.get() == Caller::LeftAtOnce {
+        let usage = usage_of(made.iter().map(|(tier, _)| (*tier, 1)));
+        return Err(fail(admitted, &usage, hung_up()).await);
+    }
+    finish(admitted, made).await
 }
 
 /// Ends a request that is not charged. What was made for it, `made`, we owe the provider all the same.
@@ -222,7 +242,7 @@ async fn fail(admitted: Admitted, made: &Usage, error: ApiError) -> Failed {
 
 /// Keeps what was made, charges for it, and answers. An error from here on says that nobody is to ask again by itself:
 /// the images were made, and may be billed.
-async fn finish(admitted: Admitted, made: Vec<(ImageTier, Image)>, present: bool) -> Result<HttpResponse, Failed> {
+async fn finish(admitted: Admitted, made: Vec<(ImageTier, Image)>) -> Result<HttpResponse, Failed> {
     let usage = usage_of(made.iter().map(|(tier, _)| (*tier, 1)));
     let amount = match admitted.row.charge(&usage) {
         Ok(amount) => amount,
@@ -234,7 +254,8 @@ async fn finish(admitted: Admitted, made: Vec<(ImageTier, Image)>, present: bool
     };
     let images = made.into_iter().map(|(_, image)| image).collect();
     // Nobody could open what is kept for a caller who left.
-    let written = if present { reply::write(&admitted, images).await } else { Ok(reply::Written::new()) };
+    let is_here = admitted.caller.get() == Caller::Here;
+    let written = if is_here { reply::write(&admitted, images).await } else { Ok(reply::Written::new()) };
     let written = match written {
         Ok(written) => written,
         Err(error) => return Err(fail(admitted, &usage, error).await),
@@ -250,5 +271,5 @@ async fn finish(admitted: Admitted, made: Vec<(ImageTier, Image)>, present: bool
     let list_cost = row.list_cost(&usage).unwrap_or_default();
     telemetry::charged(&model, &timing, &usage, settled.charged, list_cost);
     telemetry::request_ended(Route::Images, &model, &timing, End::Plain);
-    Ok(reply::respond(request, &model, &settled, written, budget))
+    Ok(reply::respond(request, &model, &settled, written, budget.into_inner()))
 }

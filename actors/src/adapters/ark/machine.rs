@@ -55,8 +55,7 @@ impl Machine {
             Fetch::Call(call) => Step::Call(call),
             Fetch::Wait(millis) => Step::Wait { millis },
             Fetch::Done(image) => Step::Done(Delivery { images: vec![image], missing: None }),
-            // It was made, and is paid for.
-            Fetch::Failed(what) => Step::Failed(MediaFault::Malformed { what }),
+            Fetch::Failed(fault) => Step::Failed(fault),
         }
     }
 

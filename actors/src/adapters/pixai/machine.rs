@@ -130,8 +130,8 @@ impl Machine {
                 images.push(image);
                 return self.fetch_next(rest, images, missing);
             }
-            Fetch::Failed(what) => {
-                missing = Some(MediaFault::Malformed { what });
+            Fetch::Failed(fault) => {
+                missing = Some(fault);
                 return self.fetch_next(rest, images, missing);
             }
         };

@@ -15,7 +15,7 @@ use crate::provider::words;
 pub struct PoolGuard {
     pub(super) pool: Arc<Pool>,
     pub(super) n: usize,
-    /// Its place in line, given to the next when it goes.
+    /// How long its place is taken, where there is a line.
     pub(super) lane: Option<Lane>,
 }
 
@@ -61,5 +61,6 @@ impl Drop for PoolGuard {
             account.in_flight.fetch_sub(1, Ordering::Relaxed);
         }
         drop(self.lane.take());
+        self.pool.line_moves();
     }
 }

@@ -22,8 +22,9 @@ pub struct ProviderSpec {
     pub api_keys: Vec<SecretString>,
     /// Requests at once, per account.
     pub max_in_flight: u32,
-    /// Requests that may wait in line where every account is at its cap; 0 answers them at once that it is busy.
-    pub queue_max: u32,
+    /// Requests that may wait in line for each account that can serve, where all are at their cap; 0 answers them at
+    /// once that it is busy.
+    pub queue_max_per_account: u32,
     /// Until a connection stands.
     pub connect_timeout: Duration,
     /// A stream: until its first event.

@@ -124,6 +124,8 @@ impl From<ApiError> for Broken {
 
 /// Attempts until the first event, then the rest.
 async fn relay(admitted: &mut Admitted, yielder: &Yielder) -> Result<Finished, Broken> {
+    // A first event may be quick. A plain answer takes longer, and its hold goes to the disk with others meanwhile.
+    admitted.worker.gateway.core.journal.hurry(admitted.lease.ticket());
     // In a box of its own: what the attempts need is several KiB that a stream would keep for life.
     let (mut exchange, mut relay, out, flow) = Box::pin(first_event(admitted, yielder)).await?;
     admitted.prepared.forget_calls();

@@ -5,6 +5,9 @@
 //! the waiters beside it, which costs a push to a local queue each. A gate is a task of its own, so it does not
 //! depend on any waiter being polled. Where there is no tokio runtime, the committer wakes the waiters itself.
 //!
+//! What a thread appends while the committer sleeps lingers here, too, and the gate rouses the committer when it is due.
+//! A runtime in which records are awaited needs its timers for that.
+//!
 //! No wake-up is lost: a waiter leaves its waker and then looks at the durable ticket; the committer sets the
 //! durable ticket and then looks for waiters. Both sides are sequentially consistent, so one of them sees the other.
 
@@ -17,6 +20,7 @@ use std::task::{Context, Poll, Waker};
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::runtime::{self, Handle};
+use tokio::time::{Sleep, sleep};
 
 use super::queue::Shared;
 
@@ -91,21 +95,34 @@ impl Gate {
         }
     }
 
+    /// Rouses the committer when what this thread appended has lingered; at once where it has no gate.
+    pub(super) fn linger(shared: &Shared) {
+        let gate = Handle::try_current().ok().and_then(|runtime| Self::of_thread(shared, runtime.id()));
+        match gate {
+            Some(gate) if gate.is_open() => gate.task.wake(),
+            Some(_) | None => shared.rouse(),
+        }
+    }
+
+    /// This thread's gate, where it has one.
+    fn of_thread(shared: &Shared, runtime: runtime::Id) -> Option<Arc<Self>> {
+        let journal = shared.gates.journal;
+        let found = GATES.try_with(|gates| {
+            let gates = gates.borrow();
+            gates.iter().find(|gate| gate.journal == journal && gate.runtime == Some(runtime)).cloned()
+        });
+        // The thread may be ending.
+        found.ok().flatten()
+    }
+
     /// Leaves a waker at this thread's gate.
     pub(super) fn wait(shared: &Arc<Shared>, ticket: u64, waker: &Waker) -> Arc<Self> {
         let Ok(runtime) = Handle::try_current() else {
             return Self::wait_directly(shared, ticket, waker);
         };
-        let (journal, id) = (shared.gates.journal, runtime.id());
-        let found = GATES.try_with(|gates| {
-            let gates = gates.borrow();
-            gates.iter().find(|gate| gate.journal == journal && gate.runtime == Some(id)).cloned()
-        });
-        match found {
-            Ok(Some(gate)) if gate.leave(ticket, waker) => gate,
-            Ok(_) => Self::build(shared, &runtime, ticket, waker),
-            // The thread is ending.
-            Err(_) => Self::wait_directly(shared, ticket, waker),
+        match Self::of_thread(shared, runtime.id()) {
+            Some(gate) if gate.leave(ticket, waker) => gate,
+            Some(_) | None => Self::build(shared, &runtime, ticket, waker),
         }
     }
 
@@ -125,7 +142,7 @@ impl Gate {
             gates.retain(|gate| gate.is_open());
             gates.push(gate.clone());
         });
-        runtime.spawn(GateTask { shared: shared.clone(), gate: gate.clone() });
+        runtime.spawn(GateTask::new(shared.clone(), gate.clone()));
         gate
     }
 
@@ -174,15 +191,37 @@ impl Gate {
 struct GateTask {
     shared: Arc<Shared>,
     gate: Arc<Gate>,
+    /// Rings when what was appended has lingered.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl GateTask {
+    const fn new(shared: Arc<Shared>, gate: Arc<Gate>) -> Self {
+        Self { shared, gate, alarm: None }
+    }
+
+    /// Rouses the committer in time, where it sleeps over records.
+    fn linger(&mut self, context: &mut Context<'_>) {
+        if !self.shared.is_untold() {
+            self.alarm = None;
+            return;
+        }
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(self.shared.linger)));
+        if alarm.as_mut().poll(context).is_ready() {
+            self.alarm = None;
+            self.shared.rouse();
+        }
+    }
 }
 
 impl Future for GateTask {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         self.gate.task.register(context.waker());
         let over = self.shared.is_over();
         self.gate.release(self.shared.released());
+        self.linger(context);
         if over { Poll::Ready(()) } else { Poll::Pending }
     }
 }
@@ -190,6 +229,7 @@ impl Future for GateTask {
 impl Drop for GateTask {
     fn drop(&mut self) {
         self.gate.close();
+        self.shared.rouse();
     }
 }
 
@@ -198,6 +238,12 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;
     use std::task::Wake;
+    use std::time::Duration;
+
+    use crate::journal::{Class, Ticket};
+    use crate::ledger::samples::fact;
+
+    const LINGER: Duration = Duration::from_millis(2);
 
     #[derive(Default)]
     struct Count(AtomicUsize);
@@ -215,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_commit_wakes_one_task_and_that_wakes_the_others() {
-        let shared = Arc::new(Shared::new(10));
+        let shared = Arc::new(Shared::new(10, LINGER));
         let gate = Arc::new(Gate::new(shared.gates.journal, None));
         shared.gates.list.lock().push(gate.clone());
         let (waiters, waker) = counted();
@@ -223,7 +269,7 @@ mod tests {
             assert!(gate.leave(ticket, &waker));
         }
         let (gates, gate_waker) = counted();
-        let mut task = Box::pin(GateTask { shared: shared.clone(), gate: gate.clone() });
+        let mut task = Box::pin(GateTask::new(shared.clone(), gate.clone()));
         let mut context = Context::from_waker(&gate_waker);
         assert!(task.as_mut().poll(&mut context).is_pending());
 
@@ -242,7 +288,7 @@ mod tests {
 
     #[test]
     fn nobody_is_woken_where_nobody_waits_for_what_was_committed() {
-        let shared = Arc::new(Shared::new(10));
+        let shared = Arc::new(Shared::new(10, LINGER));
         let gate = Arc::new(Gate::new(shared.gates.journal, None));
         shared.gates.list.lock().push(gate.clone());
         let (gates, gate_waker) = counted();
@@ -253,5 +299,48 @@ mod tests {
         assert_eq!(gates.0.load(SeqCst), 0);
         shared.publish(1);
         assert_eq!(gates.0.load(SeqCst), 1);
+    }
+
+    /// A journal whose committer sleeps over an empty queue, and this thread's gate before it.
+    fn asleep() -> (Arc<Shared>, Arc<Gate>) {
+        let shared = Arc::new(Shared::new(10, LINGER));
+        let gate = Gate::wait(&shared, 1, Waker::noop());
+        shared.lock().parked = true;
+        (shared, gate)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_appended_over_a_sleeping_committer_lingers_at_the_gate() {
+        let (shared, _gate) = asleep();
+        shared.push(vec![fact(1)], Class::Must).unwrap();
+        sleep(LINGER / 2).await;
+        assert!(shared.is_untold(), "it is not roused early");
+        sleep(LINGER * 2).await;
+        assert!(!shared.is_untold(), "and not forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_rouses_the_committer_at_once() {
+        let (shared, _gate) = asleep();
+        let ticket = shared.push(vec![fact(1)], Class::Must).unwrap();
+        shared.await_ticket(ticket);
+        assert!(!shared.is_untold());
+        shared.lock().parked = true;
+        shared.push(vec![fact(2)], Class::Must).unwrap();
+        shared.await_ticket(Ticket::default());
+        assert!(!shared.is_untold(), "for whichever record");
+    }
+
+    #[test]
+    fn a_runtime_that_ends_and_a_thread_without_one_rouse_the_committer() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (shared, gate) = runtime.block_on(async { asleep() });
+        runtime.block_on(async { shared.push(vec![fact(1)], Class::Must).unwrap() });
+        assert!(shared.is_untold());
+        drop(runtime);
+        assert!(!shared.is_untold() && !gate.is_open());
+        shared.lock().parked = true;
+        shared.push(vec![fact(2)], Class::Must).unwrap();
+        assert!(!shared.is_untold());
     }
 }

@@ -90,7 +90,7 @@ enum Runner {
 impl Journal {
     /// Starts the committer. It tells `on_committed` what became durable, in order, before any waiter learns of it.
     pub fn start(ledger: Arc<dyn Ledger>, options: JournalOptions, on_committed: OnCommitted) -> Self {
-        let shared = Arc::new(Shared::new(options.queue));
+        let shared = Arc::new(Shared::new(options.queue, options.linger));
         let on_fatal = options.on_fatal.clone();
         let mut committer = Committer::new(shared.clone(), ledger, options, on_committed);
         committer.check();
@@ -108,7 +108,7 @@ impl Journal {
     /// A journal without a thread: every append commits before it returns, on the caller's thread. For tests and
     /// simulations under a paused clock, which would run away while another thread commits.
     pub fn inline(ledger: Arc<dyn Ledger>, options: JournalOptions, on_committed: OnCommitted) -> Self {
-        let shared = Arc::new(Shared::new(options.queue));
+        let shared = Arc::new(Shared::new(options.queue, options.linger));
         let mut committer = Committer::new(shared.clone(), ledger, options, on_committed);
         committer.check();
         Self { inner: Arc::new(Inner { shared, runner: Runner::Caller(Box::new(Mutex::new(committer))) }) }
@@ -147,6 +147,13 @@ impl Journal {
     /// Waits until the record is on the disk. Waiting is what makes the commit happen at once.
     pub fn durable(&self, ticket: Ticket) -> Durable {
         Durable::new(self.inner.shared.clone(), ticket)
+    }
+
+    /// Has the record committed at once, as if somebody waited for it: for what will be awaited soon.
+    pub fn hurry(&self, ticket: Ticket) {
+        if !self.is_durable(ticket) {
+            self.inner.shared.await_ticket(ticket);
+        }
     }
 
     /// Waits until everything that was appended so far is on the disk.

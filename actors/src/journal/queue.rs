@@ -1,14 +1,17 @@
 //! What appenders, waiters and the committer share: the queue, the durable ticket, and how to wake the committer.
 //!
-//! Appenders hold the lock for a push. The committer is woken by an append only where it sleeps over an empty
-//! queue, and by a waiter only where it lets records linger; under load neither happens more than once a commit.
+//! Appenders hold the lock for a push. The committer is woken by a waiter only where it sleeps over an empty queue or
+//! lets records linger; under load neither happens more than once a commit. An append alone wakes nobody at once: to
+//! wake a sleeping processor takes longer than most of what a request does here, and would be done while its answer
+//! waits. So the records linger at the thread's gate, which rouses the committer when they are due.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::gate::Gates;
+use super::gate::{Gate, Gates};
 use super::{Class, JournalLost, JournalRefusal, Ticket};
 use crate::ledger::Record;
 
@@ -18,12 +21,16 @@ pub(super) struct Shared {
     /// The committer sleeps here.
     work: Condvar,
     limit: usize,
+    /// How long a gate lets records linger.
+    pub(super) linger: Duration,
     /// The last record that is on the disk.
     durable: AtomicU64,
     /// The last record that somebody waits for.
     awaited: AtomicU64,
     /// The committer sleeps over records that nobody waits for.
     lingering: AtomicBool,
+    /// Records came while the committer slept over an empty queue, and it has not been told.
+    untold: AtomicBool,
     /// The ledger failed.
     lost: AtomicBool,
     /// The committer has ended.
@@ -79,21 +86,23 @@ impl Queue {
 }
 
 impl Shared {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, linger: Duration) -> Self {
         Self {
             queue: Mutex::default(),
             work: Condvar::new(),
             limit,
+            linger,
             durable: AtomicU64::new(0),
             awaited: AtomicU64::new(0),
             lingering: AtomicBool::new(false),
+            untold: AtomicBool::new(false),
             lost: AtomicBool::new(false),
             over: AtomicBool::new(false),
             gates: Gates::new(),
         }
     }
 
-    pub(super) fn push(&self, mut records: Vec<Record>, class: Class) -> Result<Ticket, JournalRefusal> {
+    pub(super) fn push(self: &Arc<Self>, mut records: Vec<Record>, class: Class) -> Result<Ticket, JournalRefusal> {
         let mut queue = self.queue.lock();
         queue.accepts(class, self.limit)?;
         if records.is_empty() {
@@ -105,10 +114,13 @@ impl Shared {
         queue.last += records.len() as u64;
         queue.records.append(&mut records);
         let ticket = Ticket(queue.last);
-        let wake = std::mem::take(&mut queue.parked);
+        let parked = std::mem::take(&mut queue.parked);
+        if parked {
+            self.untold.store(true, SeqCst);
+        }
         drop(queue);
-        if wake {
-            self.work.notify_one();
+        if parked {
+            Gate::linger(self);
         }
         Ok(ticket)
     }
@@ -133,9 +145,23 @@ impl Shared {
         self.lost.load(SeqCst).then_some(Err(JournalLost))
     }
 
+    /// Whether there are records that the committer sleeps over without knowing.
+    pub(super) fn is_untold(&self) -> bool {
+        self.untold.load(SeqCst)
+    }
+
+    /// Tells the committer of records that came while it slept over an empty queue.
+    pub(super) fn rouse(&self) {
+        // Looked at first: under load this is asked for every record, and a write would take the line from the committer.
+        if self.is_untold() && self.untold.swap(false, SeqCst) {
+            self.work.notify_one();
+        }
+    }
+
     /// Tells the committer that somebody waits for the record.
     pub(super) fn await_ticket(&self, ticket: Ticket) {
         self.awaited.fetch_max(ticket.0, SeqCst);
+        self.rouse();
         // Either this sees that the committer lingers, or the committer sees the ticket before it sleeps.
         if self.lingering.swap(false, SeqCst) {
             // With the lock the committer is asleep for certain.
@@ -178,11 +204,12 @@ impl Shared {
         self.awaited.load(SeqCst) > self.durable.load(SeqCst)
     }
 
-    /// Sleeps until `until`, a push into the empty queue, or the end.
+    /// Sleeps until `until`, or until it is told of a push into the empty queue or of the end.
     pub(super) fn park(&self, queue: &mut MutexGuard<'_, Queue>, until: Instant) {
         queue.parked = true;
         self.work.wait_until(queue, until);
         queue.parked = false;
+        self.untold.store(false, SeqCst);
     }
 
     /// Sleeps until `until`, a waiter, or the end.

@@ -103,6 +103,16 @@ async fn what_is_awaited_is_in_the_ledger_and_was_reported() {
     journal.shutdown().await.unwrap();
 }
 
+#[test]
+fn what_is_hurried_is_committed_though_nobody_waits_yet() {
+    let (journal, announced, go) = Stepped::start(options());
+    let ticket = journal.append(vec![fact(1), fact(2)], Class::Bounded).unwrap();
+    journal.hurry(ticket);
+    assert_eq!(announced.recv().unwrap(), 2);
+    go.send(()).unwrap();
+    drop(journal);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn many_tasks_on_many_threads_all_hear_of_their_records() {
     let (ledger, journal) = memory();

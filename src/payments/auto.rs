@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lmhaven_actors::domain::payment::{Attempt, AttemptStarted, PaymentEvent, PaymentFact, Source};
+use lmhaven_actors::domain::fact::{AuditRow, Fact};
+use lmhaven_actors::domain::ids::WorkspaceId;
+use lmhaven_actors::domain::payment::{Attempt, AttemptStarted, PaymentEvent, PaymentFact, SavedMethod, Source};
 use lmhaven_actors::system::fresh;
 use lmhaven_actors::workspace::Describe;
 use serde_json::Value;
@@ -37,6 +39,36 @@ pub async fn watch(payments: Arc<Payments>) {
 const GONE: &str = "resource_missing";
 
 impl Payments {
+    /// Removes the saved card, here and at the provider, and switches auto top-up off. A payment that is under way is
+    /// not taken back. Where the provider does not answer the card is removed all the same: nothing here knows it
+    /// any more, and operators are told what is left over there.
+    ///
+    /// # Errors
+    /// [`PaymentError`]: there is no saved card, or the store does not take it.
+    pub async fn remove_card(&self, workspace: WorkspaceId, audit: AuditRow) -> Result<(), PaymentError> {
+        let removed = self
+            .core
+            .decide(|office, at| {
+                let method = office.payments.customer(workspace).cloned().ok_or(PaymentError::NoMethod)?;
+                let fact = PaymentFact::MethodRemoved { workspace, at };
+                Ok::<_, PaymentError>((method, vec![Fact::Payment(fact), Fact::Audited(audit)]))
+            })
+            .await?;
+        if let Err(error) = self.detach(&removed).await {
+            tracing::error!(%error, %workspace, method = %removed.method, "a card that was removed is still at Stripe");
+        }
+        Ok(())
+    }
+
+    async fn detach(&self, SavedMethod { method, .. }: &SavedMethod) -> Result<(), PaymentError> {
+        let path = format!("/v1/payment_methods/{}/detach", stripe::percent(method));
+        match self.stripe()?.post(&path, &Vec::new(), &format!("detach-{method}")).await {
+            // It was taken away over there before.
+            Err(StripeError::Refused { code, .. }) if code == GONE => Ok(()),
+            detached => Ok(detached.map(|_| ())?),
+        }
+    }
+
     async fn look_at_balances(self: Arc<Self>) {
         let rules: Vec<_> = self.core.office(|office| office.payments.auto_top_ups().collect());
         for (workspace, rule) in rules {

@@ -43,6 +43,8 @@ async fn somebody_tops_up_and_sees_the_balance() {
     browser.find("form[action='/app/billing/auto-top-up'] button").await.click().await.unwrap();
     browser.text_with("#auto-top-up", "When the balance falls below $5.00, the saved card pays $10.00.").await;
     browser.look("billing-auto-top-up").await;
+    browser.find("input[name='remove'] + button").await.click().await.unwrap();
+    browser.text_with("#auto-top-up .notice", "The card was removed.").await;
     haven.chat(&workspace.key, &ask("gpt-sim", "Hello")).await.ok();
     browser.check("paying").await;
     browser.close().await;

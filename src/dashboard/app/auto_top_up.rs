@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use lmhaven_actors::domain::fact::AuditRow;
 use lmhaven_actors::domain::money::NanoUsd;
 use lmhaven_actors::domain::payment::{Attempt, AttemptOutcome, AutoTopUpRule, AutoTopUpView};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Trouble, Visit, billing};
 use crate::dashboard::format;
@@ -29,8 +29,8 @@ pub(super) struct Form {
 /// The section as the page shows it.
 pub(super) struct Section {
     pub(super) on: bool,
-    /// It was changed just now.
-    pub(super) saved: bool,
+    /// What was changed just now.
+    pub(super) saved: &'static str,
     /// What is in force, for whoever may not change it.
     pub(super) threshold: String,
     pub(super) amount: String,
@@ -53,7 +53,7 @@ pub(super) struct Last {
 
 impl Section {
     /// As it is in force; with a form that was refused, where one was.
-    pub(super) fn of(worker: &Worker, visit: &Visit, saved: bool, refused: Option<Form>) -> Self {
+    pub(super) fn of(worker: &Worker, visit: &Visit, saved: Option<&str>, refused: Option<Form>) -> Self {
         let AutoTopUpView { rule, method, last, waits_until, off_because } = view(worker, visit);
         let usd = |amount: Option<NanoUsd>| amount.map(format::usd).unwrap_or_default();
         let text = |amount: Option<NanoUsd>| amount.map(|amount| amount.to_string()).unwrap_or_default();
@@ -61,7 +61,11 @@ impl Section {
         let in_force = Form { threshold: text(threshold), amount: text(amount), ..Form::default() };
         Self {
             on: rule.is_some(),
-            saved,
+            saved: match saved {
+                Some("auto") => "Saved.",
+                Some("card") => "The card was removed.",
+                _ => "",
+            },
             threshold: usd(threshold),
             amount: usd(amount),
             card: method.map(|method| method.card.map_or_else(|| "a saved card".to_owned(), |card| card.to_string())),
@@ -121,13 +125,16 @@ fn read(fields: &Fields, payments: &Payments) -> Result<AutoTopUpRule, Form> {
     threshold.zip(amount).map(|(threshold, amount)| AutoTopUpRule { threshold, amount }).ok_or(form)
 }
 
-/// Switches it on, over or off.
+/// Switches it on, over or off, or removes the card.
 ///
 /// # Errors
 /// [`Trouble::Forbidden`] for who may not pay. What is wrong with a field is said on the billing page.
 pub(super) async fn set(worker: &Worker, visit: Visit, fields: &Fields) -> Result<HttpResponse, Trouble> {
     if !visit.may.money {
         return Err(Trouble::Forbidden);
+    }
+    if fields.get("remove").is_some() {
+        return remove_card(worker, &visit).await;
     }
     let payments = &worker.gateway.payments;
     let rule = match fields.get("off") {
@@ -137,18 +144,8 @@ pub(super) async fn set(worker: &Worker, visit: Visit, fields: &Fields) -> Resul
             Err(form) => return Ok(billing::auto_top_up_refused(worker, &visit, form)),
         },
     };
-    let written = |rule: AutoTopUpRule| json!({ "threshold_usd": rule.threshold, "amount_usd": rule.amount });
-    let workspace = visit.workspace.id();
-    let audit = AuditRow {
-        at: worker.gateway.core.clock.now().wall,
-        actor: visit.shell.email.clone(),
-        action: "auto_topup.change".to_owned(),
-        target: workspace.to_string(),
-        reason: None,
-        before: view(worker, &visit).rule.map(written),
-        after: rule.map(written),
-    };
-    match payments.set_auto_top_up(workspace, rule, audit).await {
+    let audit = AuditRow { after: rule.map(written), ..audit(worker, &visit, "auto_topup.change") };
+    match payments.set_auto_top_up(visit.workspace.id(), rule, audit).await {
         Ok(()) => Ok(page::see_other("/app/billing?saved=auto#auto-top-up")),
         Err(error @ (PaymentError::NoMethod | PaymentError::NotConfigured)) => {
             let text = |name: &str| fields.get(name).unwrap_or_default().to_owned();
@@ -161,4 +158,33 @@ pub(super) async fn set(worker: &Worker, visit: Visit, fields: &Fields) -> Resul
             Err(Trouble::Unavailable)
         }
     }
+}
+
+async fn remove_card(worker: &Worker, visit: &Visit) -> Result<HttpResponse, Trouble> {
+    let audit = audit(worker, visit, "auto_topup.remove_card");
+    match worker.gateway.payments.remove_card(visit.workspace.id(), audit).await {
+        // Without one it is as they want it: somebody was faster, or sent the form twice.
+        Ok(()) | Err(PaymentError::NoMethod) => Ok(page::see_other("/app/billing?saved=card#auto-top-up")),
+        Err(error) => {
+            tracing::error!(%error, "a saved card could not be removed");
+            Err(Trouble::Unavailable)
+        }
+    }
+}
+
+/// The row of a change, with what was in force before it and nothing after it.
+fn audit(worker: &Worker, visit: &Visit, action: &str) -> AuditRow {
+    AuditRow {
+        at: worker.gateway.core.clock.now().wall,
+        actor: visit.shell.email.clone(),
+        action: action.to_owned(),
+        target: visit.workspace.id().to_string(),
+        reason: None,
+        before: view(worker, visit).rule.map(written),
+        after: None,
+    }
+}
+
+fn written(rule: AutoTopUpRule) -> Value {
+    json!({ "threshold_usd": rule.threshold, "amount_usd": rule.amount })
 }

@@ -260,7 +260,7 @@ fn show(worker: &Worker, visit: &Visit, fields: &Fields, status: StatusCode, ref
         amounts: offered.iter().map(ToString::to_string).collect(),
         bounds: format!("{} to {}", format::usd(min), format::usd(max)),
         refused: refused.top_up,
-        auto: AutoTopUp::of(worker, visit, fields.get("saved") == Some("auto"), refused.auto_top_up),
+        auto: AutoTopUp::of(worker, visit, fields.get("saved"), refused.auto_top_up),
         balance: format::usd(standing.balance()),
         available: format::usd(standing.available),
         reserved: format::usd(standing.held),

@@ -76,6 +76,51 @@ async fn a_saved_card_pays_once_when_the_balance_falls_below_what_the_form_says(
 }
 
 #[actix_web::test]
+async fn a_card_that_is_removed_is_gone_here_and_at_stripe_and_pays_no_more() {
+    let (haven, fake, desk) = start().await;
+    let workspace = haven.workspace("0").await;
+    let finance = haven.stage(&workspace.id, Role::Finance).await;
+    save_card(&finance, &desk).await;
+    assert_eq!(finance.submit(FORM, &RULE).await.status, 303);
+    talk(&haven, &workspace).await;
+    until("the auto top-up", || async { (haven.balance(&workspace).await.available > nano("30")).then_some(()) }).await;
+    for role in [Role::Developer, Role::Viewer] {
+        let member = haven.stage(&workspace.id, role).await;
+        assert_eq!(member.submit(FORM, &[("remove", "yes")]).await.status, 403, "{role:?}");
+    }
+    // Stripe fails once, and is asked again.
+    desk.script(|script| script.fail_before = 1);
+    for _ in 0..2 {
+        let removed = finance.submit(FORM, &[("remove", "yes")]).await;
+        assert_eq!(removed.header("location"), "/app/billing?saved=card#auto-top-up");
+    }
+    let calls = desk.state()["calls"].to_string();
+    assert_eq!(calls.matches("/detach\"").count(), 2, "one that failed and one more: {calls}");
+    let page = finance.get("/app/billing?saved=card").await.ok().text;
+    assert!(page.contains("The card was removed.") && page.contains("First save a card"), "{page}");
+    assert!(!page.contains("4242") && !page.contains("falls below"), "{page}");
+    let refused = finance.submit(FORM, &RULE).await;
+    assert!(refused.status == 422 && refused.text.contains("there is no saved card"), "{}", refused.text);
+    let audit = haven.admin_get("/audit").await.to_string();
+    assert_eq!(audit.matches("auto_topup.remove_card").count(), 1, "{audit}");
+    save_card(&finance, &desk).await;
+    assert!(finance.get("/app/billing").await.ok().text.contains("4242"), "another can be saved");
+    end(haven, fake).await;
+}
+
+#[actix_web::test]
+async fn a_card_that_stripe_does_not_let_go_is_removed_here() {
+    let (haven, fake, desk) = start().await;
+    let workspace = haven.workspace("0").await;
+    let owner = haven.stage(&workspace.id, Role::Owner).await;
+    save_card(&owner, &desk).await;
+    desk.script(|script| script.fail_before = 2);
+    assert_eq!(owner.submit(FORM, &[("remove", "yes")]).await.status, 303);
+    assert!(owner.get("/app/billing").await.ok().text.contains("First save a card"));
+    end(haven, fake).await;
+}
+
+#[actix_web::test]
 async fn a_form_with_mistakes_comes_back_and_nobody_else_may_send_it() {
     let (haven, fake, desk) = start().await;
     let workspace = haven.workspace("0").await;

@@ -35,6 +35,7 @@ fn of_one(known: &Payments, together: &[PaymentFact], fact: &PaymentFact) -> Opt
         | PaymentFact::CheckoutEnded { .. }
         | PaymentFact::RefundStarted(_)
         | PaymentFact::AutoTopUpChanged(_)
+        | PaymentFact::MethodRemoved { .. }
         | PaymentFact::AttemptStarted(_)
         | PaymentFact::AttemptIntent { .. }
         | PaymentFact::Parked { .. }

@@ -44,6 +44,11 @@ impl AutoTopUp {
         (self.method, self.declines, self.not_before) = (Some(method), 0, UnixMillis(0));
     }
 
+    /// Forgets the card. An attempt that is under way goes on: the provider has been asked.
+    pub(super) fn remove_method(&mut self) {
+        (self.method, self.rule, self.off_because) = (None, None, None);
+    }
+
     pub(super) fn started(&mut self, attempt: &AttemptStarted) {
         (self.open, self.last) = (Some(attempt.attempt), Some(attempt.attempt));
         self.begun.retain(|begun| begun.plus_millis(DAY_MILLIS) > attempt.at);

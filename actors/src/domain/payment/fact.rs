@@ -78,6 +78,13 @@ pub enum PaymentFact {
     },
     /// Auto top-up was switched on, off, or over.
     AutoTopUpChanged(AutoTopUpChanged),
+    /// The saved card was removed, and auto top-up with it.
+    MethodRemoved {
+        /// Whose.
+        workspace: WorkspaceId,
+        /// When.
+        at: UnixMillis,
+    },
     /// A payment without the customer began.
     AttemptStarted(AttemptStarted),
     /// Its id at the provider became known.
@@ -257,6 +264,7 @@ impl PaymentFact {
             Self::RefundStarted(fact) => Some(fact.workspace),
             Self::RefundedOutside(fact) | Self::DisputeOpened(fact) => Some(fact.workspace),
             Self::AutoTopUpChanged(fact) => Some(fact.workspace),
+            Self::MethodRemoved { workspace, .. } => Some(*workspace),
             Self::AttemptStarted(fact) => Some(fact.workspace),
             Self::CheckoutSession { .. }
             | Self::CheckoutEnded { .. }

@@ -300,6 +300,9 @@ impl Payments {
             PaymentFact::AutoTopUpChanged(changed) => {
                 self.workspaces.entry(changed.workspace).or_default().auto.change(changed);
             }
+            PaymentFact::MethodRemoved { workspace, .. } => {
+                self.workspaces.entry(*workspace).or_default().auto.remove_method();
+            }
             PaymentFact::AttemptStarted(started) => {
                 self.workspaces.entry(started.workspace).or_default().auto.started(started);
                 let attempt = Attempt { started: started.clone(), intent: None, outcome: None };

@@ -262,6 +262,29 @@ fn auto_top_up_tries_once_at_a_time_and_gives_up_after_two_declines() {
 }
 
 #[test]
+fn a_card_that_was_removed_pays_no_more_until_one_is_saved_again() {
+    let mut desk = Desk::with_checkout(true);
+    desk.hear(&paid(20)).unwrap();
+    let rule = AutoTopUpRule { threshold: usd(5), amount: usd(30) };
+    let on = AutoTopUpChanged { workspace: workspace(), rule: Some(rule), reason: None, at: NOON };
+    desk.note(&PaymentFact::AutoTopUpChanged(on.clone()));
+    let id = AttemptId::from_bits(1);
+    let under_way = desk.payments.start_attempt(workspace(), usd(4), id, NOON).unwrap();
+    desk.note(&PaymentFact::AttemptStarted(under_way.clone()));
+    desk.note(&PaymentFact::MethodRemoved { workspace: workspace(), at: NOON });
+    let view = desk.payments.auto_top_up(workspace(), NOON);
+    assert_eq!((view.rule, view.method, view.off_because), (None, None, None));
+    let again = |desk: &Desk| desk.payments.start_attempt(workspace(), usd(1), AttemptId::from_bits(2), NOON);
+    assert_eq!(again(&desk), Err(NotNow::Off));
+    let method = Some(under_way.method);
+    let last = PaymentEvent::Paid { source: Source::Auto(id), intent: "pi_auto".into(), amount: usd(30), method };
+    desk.hear(&last).unwrap();
+    assert_eq!(desk.payments.customer(workspace()), None, "what was under way is credited and keeps no card");
+    desk.note(&PaymentFact::AutoTopUpChanged(on));
+    assert_eq!(again(&desk), Err(NotNow::NoMethod));
+}
+
+#[test]
 fn auto_top_up_stops_at_three_a_day() {
     let mut desk = Desk::with_checkout(true);
     desk.hear(&paid(20)).unwrap();

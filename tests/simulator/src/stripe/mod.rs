@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `POST`, `GET /v1/checkout/sessions`, `GET …/{id}` | sessions |
 //! | `POST /v1/payment_intents`, `GET …/{id}` | payments with a saved card; the card itself with `expand[]=payment_method` |
+//! | `POST /v1/payment_methods/{id}/detach` | removes a saved card |
 //! | `POST /v1/refunds` | refunds |
 //! | `GET /pay/{id}`, `POST /pay/{id}/pay`, `…/cancel` | the hosted page |
 //! | `GET /__stripe/state`, `POST /__stripe/script`, `/__stripe/dispute` | the desk, also as [`Desk`] |
@@ -22,7 +23,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use state::{Refusal, State};
+use state::{Form, Made, Refusal, State};
 pub use state::{Script, sign};
 
 /// A running fake.
@@ -165,6 +166,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/v1/checkout/sessions/{id}", web::get().to(show))
         .route("/v1/payment_intents", web::post().to(create_intent))
         .route("/v1/payment_intents/{id}", web::get().to(show))
+        .route("/v1/payment_methods/{id}/detach", web::post().to(detach))
         .route("/v1/refunds", web::post().to(create_refund))
         .route("/pay/{id}", web::get().to(pay_page))
         .route("/pay/{id}/pay", web::post().to(pay))
@@ -185,10 +187,13 @@ fn refuse(refusal: &Refusal) -> HttpResponse {
     }}))
 }
 
-type Create = fn(&mut State, &[(String, String)]) -> Result<(Value, Vec<Value>), Refusal>;
-
 /// What all writes have in common: the key, the idempotency, the faults of the script.
-fn write(desk: &Desk, request: &HttpRequest, body: &Bytes, create: Create) -> HttpResponse {
+fn write(
+    desk: &Desk,
+    request: &HttpRequest,
+    body: &Bytes,
+    create: impl FnOnce(&mut State, &Form) -> Made,
+) -> HttpResponse {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (answer, events) = {
         let mut state = desk.state.lock();
@@ -237,6 +242,10 @@ async fn create_session(desk: Data<Desk>, request: HttpRequest, body: Bytes) -> 
 
 async fn create_intent(desk: Data<Desk>, request: HttpRequest, body: Bytes) -> HttpResponse {
     write(&desk, &request, &body, State::create_intent)
+}
+
+async fn detach(desk: Data<Desk>, request: HttpRequest, body: Bytes, id: web::Path<String>) -> HttpResponse {
+    write(&desk, &request, &body, |state, _| state.detach(&id))
 }
 
 async fn create_refund(desk: Data<Desk>, request: HttpRequest, body: Bytes) -> HttpResponse {

@@ -1,6 +1,6 @@
 //! What the fake knows: sessions, payments, refunds, disputes, events, and the script.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -53,8 +53,8 @@ impl Refusal {
 
 /// A write and what it was answered.
 type Answered = (Vec<(String, String)>, Result<Value, Refusal>);
-type Form = [(String, String)];
-type Made = Result<(Value, Vec<Value>), Refusal>;
+pub(super) type Form = [(String, String)];
+pub(super) type Made = Result<(Value, Vec<Value>), Refusal>;
 
 pub(super) struct State {
     secret_key: String,
@@ -68,6 +68,8 @@ pub(super) struct State {
     pub(super) events: Vec<Value>,
     pub(super) deliveries: Vec<Value>,
     pub(super) calls: Vec<Value>,
+    /// Saved cards that were taken from their customers.
+    detached: BTreeSet<String>,
     pub(super) remembered: HashMap<String, Answered>,
     last: u64,
 }
@@ -135,6 +137,7 @@ impl State {
             events: Vec::new(),
             deliveries: Vec::new(),
             calls: Vec::new(),
+            detached: BTreeSet::new(),
             remembered: HashMap::new(),
             last: 0,
         }
@@ -245,7 +248,7 @@ impl State {
         if !known {
             return Err(Refusal::new(400, "resource_missing"));
         }
-        if self.script.cards_gone {
+        if self.script.cards_gone || field(form, "payment_method").is_some_and(|card| self.detached.contains(card)) {
             return Err(Refusal::new(400, "resource_missing"));
         }
         let id = self.id("pi");
@@ -263,6 +266,16 @@ impl State {
         }
         let event = self.event("payment_intent.succeeded", &intent);
         Ok((intent, vec![event]))
+    }
+
+    pub(super) fn detach(&mut self, method: &str) -> Made {
+        if !self.intents.values().any(|intent| get(intent, "payment_method") == method) {
+            return Err(Refusal::new(404, "resource_missing"));
+        }
+        if !self.detached.insert(method.to_owned()) {
+            return Err(Refusal::new(400, "payment_method_unexpected_state"));
+        }
+        Ok((json!({ "id": method, "object": "payment_method", "customer": null }), Vec::new()))
     }
 
     pub(super) fn create_refund(&mut self, form: &Form) -> Made {

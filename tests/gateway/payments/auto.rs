@@ -116,6 +116,8 @@ async fn a_card_that_stripe_does_not_let_go_is_removed_here() {
     save_card(&owner, &desk).await;
     desk.script(|script| script.fail_before = 2);
     assert_eq!(owner.submit(FORM, &[("remove", "yes")]).await.status, 303);
+    let calls = desk.state()["calls"].to_string();
+    assert_eq!(calls.matches("/detach\"").count(), 2, "both failed: {calls}");
     assert!(owner.get("/app/billing").await.ok().text.contains("First save a card"));
     end(haven, fake).await;
 }

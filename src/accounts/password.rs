@@ -10,6 +10,8 @@ use actix_web::web;
 use argon2::password_hash::phc;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use lmhaven_actors::domain::people::PasswordHash;
 use lmhaven_actors::system::fresh;
 use tokio::sync::Semaphore;
@@ -57,12 +59,11 @@ pub struct Passwords {
 impl Passwords {
     /// With nothing to do.
     pub fn new() -> Self {
-        let nobody = hash(&fresh::random::<32>()).unwrap_or_else(|| PasswordHash(String::new()));
         Self {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: AtomicUsize::new(0),
             work: Arc::default(),
-            nobody: Arc::new(nobody),
+            nobody: Arc::new(nobody()),
         }
     }
 
@@ -159,6 +160,15 @@ fn hash(password: &[u8]) -> Option<PasswordHash> {
     Some(PasswordHash(hashed.to_string()))
 }
 
+/// A hash that is dear to compare with and that nothing matches: its digest is drawn, not computed. To compute one takes 19 MiB
+/// that the allocator would keep for as long as the process is idle.
+fn nobody() -> PasswordHash {
+    let (memory, passes, lanes) = COST;
+    let [salt, digest] =
+        [fresh::random::<16>().to_vec(), fresh::random::<32>().to_vec()].map(|bytes| STANDARD_NO_PAD.encode(bytes));
+    PasswordHash(format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${digest}"))
+}
+
 fn compare(password: &[u8], of: &PasswordHash) -> bool {
     let Ok(of) = phc::PasswordHash::new(&of.0) else { return false };
     argon2().is_some_and(|argon2| argon2.verify_password(password, &of).is_ok())
@@ -180,6 +190,12 @@ mod tests {
         assert_eq!(passwords.is("correct horse".to_owned(), None).await, Ok(false));
         assert_eq!(passwords.work() - before, 3);
         assert!(passwords.nobody.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "nobody's costs the same");
+        let nobody = phc::PasswordHash::new(&passwords.nobody.0).unwrap();
+        let of_one = phc::PasswordHash::new(&hash.0).unwrap();
+        let lengths = |of: &phc::PasswordHash| (of.salt.map(|salt| salt.len()), of.hash.map(|digest| digest.len()));
+        assert_eq!(lengths(&nobody), lengths(&of_one));
+        let refused = argon2().unwrap().verify_password("correct horse".as_bytes(), &nobody);
+        assert_eq!(refused, Err(argon2::password_hash::Error::PasswordInvalid), "it is computed to the end");
     }
 
     #[actix_web::test]

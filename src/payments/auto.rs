@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lmhaven_actors::domain::fact::{AuditRow, Fact};
 use lmhaven_actors::domain::ids::WorkspaceId;
-use lmhaven_actors::domain::payment::{Attempt, AttemptStarted, PaymentEvent, PaymentFact, SavedMethod, Source};
+use lmhaven_actors::domain::payment::{Attempt, AttemptStarted, LeavingCard, PaymentEvent, PaymentFact, Source};
 use lmhaven_actors::system::fresh;
 use lmhaven_actors::workspace::Describe;
 use serde_json::Value;
@@ -40,8 +40,8 @@ const GONE: &str = "resource_missing";
 
 impl Payments {
     /// Removes the saved card, here and at the provider, and switches auto top-up off. A payment that is under way is
-    /// not taken back. Where the provider does not answer the card is removed all the same: nothing here knows it
-    /// any more, and operators are told what is left over there.
+    /// not taken back. Where the provider does not answer the card is removed all the same, and the provider is asked
+    /// again until it lets go of it.
     ///
     /// # Errors
     /// [`PaymentError`]: there is no saved card, or the store does not take it.
@@ -54,18 +54,51 @@ impl Payments {
                 Ok::<_, PaymentError>((method, vec![Fact::Payment(fact), Fact::Audited(audit)]))
             })
             .await?;
-        if let Err(error) = self.detach(&removed).await {
-            tracing::error!(%error, %workspace, method = %removed.method, "a card that was removed is still at Stripe");
-        }
+        self.let_go(workspace, &removed.method).await;
         Ok(())
     }
 
-    async fn detach(&self, SavedMethod { method, .. }: &SavedMethod) -> Result<(), PaymentError> {
-        let path = format!("/v1/payment_methods/{}/detach", stripe::percent(method));
-        match self.stripe()?.post(&path, &Vec::new(), &format!("detach-{method}")).await {
-            // It was taken away over there before.
-            Err(StripeError::Refused { code, .. }) if code == GONE => Ok(()),
-            detached => Ok(detached.map(|_| ())?),
+    /// Asks again for cards that were removed or replaced here and may still be at the provider.
+    pub async fn let_go_of_cards(&self, older_than_millis: i64) {
+        let leaving: Vec<LeavingCard> = self.core.office(|office| office.payments.leaving_cards().collect());
+        let now = self.core.clock.now().wall;
+        for LeavingCard { workspace, method, since } in leaving {
+            if now.0.saturating_sub(since.0) >= older_than_millis {
+                self.let_go(workspace, &method).await;
+            }
+        }
+    }
+
+    async fn let_go(&self, workspace: WorkspaceId, method: &Arc<str>) {
+        if let Err(error) = self.detach(workspace, method).await {
+            tracing::warn!(%error, %workspace, %method, "a card that is not used any more is still at Stripe");
+        }
+    }
+
+    async fn detach(&self, workspace: WorkspaceId, method: &Arc<str>) -> Result<(), PaymentError> {
+        let at = self.core.clock.now().wall;
+        let path = format!("/v1/payment_methods/{}", stripe::percent(method));
+        // Stripe repeats what a key was answered, a failure too: each time that we ask is a key of its own.
+        let asked =
+            self.stripe()?.post(&format!("{path}/detach"), &Vec::new(), &format!("detach-{method}-{}", at.0)).await;
+        if let Err(error) = asked
+            && !self.is_nobodys(&path, &error).await?
+        {
+            return Err(error.into());
+        }
+        self.core.note_payment(PaymentFact::MethodDetached { workspace, method: method.clone(), at }).await?;
+        Ok(())
+    }
+
+    /// Whether a card could not be detached because that was done before, by us or over there.
+    async fn is_nobodys(&self, path: &str, error: &StripeError) -> Result<bool, PaymentError> {
+        match error {
+            StripeError::Refused { code, .. } if code == GONE => Ok(true),
+            StripeError::Refused { .. } => {
+                let card = self.stripe()?.get(path).await?;
+                Ok(card.get("customer").is_some_and(Value::is_null))
+            }
+            _ => Ok(false),
         }
     }
 

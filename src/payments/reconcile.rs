@@ -39,6 +39,7 @@ pub async fn keep_up(payments: Arc<Payments>) {
         }
         payments.settle_attempts(if first { 0 } else { UNANSWERED_AFTER_MILLIS }).await;
         payments.push_refunds(if first { 0 } else { UNANSWERED_AFTER_MILLIS }).await;
+        payments.let_go_of_cards(if first { 0 } else { UNANSWERED_AFTER_MILLIS }).await;
     }
 }
 

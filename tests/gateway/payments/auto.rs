@@ -119,6 +119,33 @@ async fn a_card_that_stripe_does_not_let_go_is_removed_here() {
     let calls = desk.state()["calls"].to_string();
     assert_eq!(calls.matches("/detach\"").count(), 2, "both failed: {calls}");
     assert!(owner.get("/app/billing").await.ok().text.contains("First save a card"));
+    // Asked again, it does so and the answer is lost: once more tells that it is done, and then there is nothing to ask.
+    let payments = &haven.server.gateway.payments;
+    desk.script(|script| script.lose_answers = 2);
+    for calls in [4, 5, 5] {
+        payments.let_go_of_cards(0).await;
+        assert_eq!(desk.state()["calls"].to_string().matches("/detach\"").count(), calls);
+    }
+    end(haven, fake).await;
+}
+
+#[actix_web::test]
+async fn a_card_that_another_replaced_leaves_stripe() {
+    let (haven, fake, desk) = start().await;
+    let workspace = haven.workspace("0").await;
+    let owner = haven.stage(&workspace.id, Role::Owner).await;
+    let payments = &haven.server.gateway.payments;
+    let mut detached = Vec::new();
+    for cards in 1..=3 {
+        save_card(&owner, &desk).await;
+        payments.let_go_of_cards(0).await;
+        let calls = desk.state()["calls"].as_array().unwrap().clone();
+        let paths = calls.into_iter().map(|call| call["path"].as_str().unwrap().to_owned());
+        detached = paths.filter(|path| path.ends_with("/detach")).collect();
+        assert_eq!(detached.len(), cards - 1);
+    }
+    assert_ne!(detached[0], detached[1]);
+    assert!(owner.get("/app/billing").await.ok().text.contains("4242"), "the last is kept");
     end(haven, fake).await;
 }
 

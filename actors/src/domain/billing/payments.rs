@@ -36,6 +36,7 @@ fn of_one(known: &Payments, together: &[PaymentFact], fact: &PaymentFact) -> Opt
         | PaymentFact::RefundStarted(_)
         | PaymentFact::AutoTopUpChanged(_)
         | PaymentFact::MethodRemoved { .. }
+        | PaymentFact::MethodDetached { .. }
         | PaymentFact::AttemptStarted(_)
         | PaymentFact::AttemptIntent { .. }
         | PaymentFact::Parked { .. }

@@ -23,6 +23,8 @@ const HOUR_MILLIS: i64 = 3_600_000;
 pub(super) struct AutoTopUp {
     rule: Option<AutoTopUpRule>,
     method: Option<SavedMethod>,
+    /// Cards that were removed or replaced and may still be at the provider, and since when.
+    leaving: Vec<(Arc<str>, UnixMillis)>,
     open: Option<AttemptId>,
     /// When the last ones began.
     begun: Vec<UnixMillis>,
@@ -40,13 +42,25 @@ impl AutoTopUp {
         self.off_because.clone_from(&changed.reason);
     }
 
-    pub(super) fn keep(&mut self, method: SavedMethod) {
+    pub(super) fn keep(&mut self, method: SavedMethod, at: UnixMillis) {
+        self.let_go(at);
+        self.detached(&method.method);
         (self.method, self.declines, self.not_before) = (Some(method), 0, UnixMillis(0));
     }
 
     /// Forgets the card. An attempt that is under way goes on: the provider has been asked.
-    pub(super) fn remove_method(&mut self) {
-        (self.method, self.rule, self.off_because) = (None, None, None);
+    pub(super) fn remove_method(&mut self, at: UnixMillis) {
+        self.let_go(at);
+        (self.rule, self.off_because) = (None, None);
+    }
+
+    fn let_go(&mut self, at: UnixMillis) {
+        self.leaving.extend(self.method.take().map(|before| (before.method, at)));
+    }
+
+    /// There is no more to do about a card.
+    pub(super) fn detached(&mut self, method: &str) {
+        self.leaving.retain(|(leaving, _)| **leaving != *method);
     }
 
     pub(super) fn started(&mut self, attempt: &AttemptStarted) {
@@ -94,6 +108,17 @@ pub struct AutoTopUpView {
     pub off_because: Option<Arc<str>>,
 }
 
+/// A card that was removed or replaced here and may still be at the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeavingCard {
+    /// Whose it was.
+    pub workspace: WorkspaceId,
+    /// The provider's id of it.
+    pub method: Arc<str>,
+    /// Since when it is not used here.
+    pub since: UnixMillis,
+}
+
 /// Auto top-up does not begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotNow {
@@ -135,6 +160,15 @@ impl Payments {
     /// The provider's id of a workspace's saved customer, for a further checkout.
     pub fn customer(&self, workspace: WorkspaceId) -> Option<&SavedMethod> {
         self.auto(workspace)?.method.as_ref()
+    }
+
+    /// Cards to take from their customers at the provider. One that a payment under way is charged to is not among them.
+    pub fn leaving_cards(&self) -> impl Iterator<Item = LeavingCard> {
+        self.workspaces.iter().flat_map(|(id, known)| {
+            let open = known.auto.open.and_then(|open| self.attempt(open)).map(|open| &open.started.method.method);
+            let leaving = known.auto.leaving.iter().filter(move |(method, _)| open != Some(method));
+            leaving.map(|(method, since)| LeavingCard { workspace: *id, method: method.clone(), since: *since })
+        })
     }
 
     /// The attempt that begins now, for a workspace with this balance.

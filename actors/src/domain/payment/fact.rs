@@ -85,6 +85,15 @@ pub enum PaymentFact {
         /// When.
         at: UnixMillis,
     },
+    /// A card that was removed or replaced is no longer the customer's at the provider either.
+    MethodDetached {
+        /// Whose it was.
+        workspace: WorkspaceId,
+        /// The provider's id of it.
+        method: Arc<str>,
+        /// When.
+        at: UnixMillis,
+    },
     /// A payment without the customer began.
     AttemptStarted(AttemptStarted),
     /// Its id at the provider became known.
@@ -264,7 +273,7 @@ impl PaymentFact {
             Self::RefundStarted(fact) => Some(fact.workspace),
             Self::RefundedOutside(fact) | Self::DisputeOpened(fact) => Some(fact.workspace),
             Self::AutoTopUpChanged(fact) => Some(fact.workspace),
-            Self::MethodRemoved { workspace, .. } => Some(*workspace),
+            Self::MethodRemoved { workspace, .. } | Self::MethodDetached { workspace, .. } => Some(*workspace),
             Self::AttemptStarted(fact) => Some(fact.workspace),
             Self::CheckoutSession { .. }
             | Self::CheckoutEnded { .. }

@@ -15,7 +15,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-pub use auto::{ATTEMPTS_A_DAY, AutoTopUpView, NotNow};
+pub use auto::{ATTEMPTS_A_DAY, AutoTopUpView, LeavingCard, NotNow};
 pub use decide::RefundRefused;
 pub use event::{Decision, Movement, NotApplied, PaymentEvent};
 pub use fact::{
@@ -300,8 +300,11 @@ impl Payments {
             PaymentFact::AutoTopUpChanged(changed) => {
                 self.workspaces.entry(changed.workspace).or_default().auto.change(changed);
             }
-            PaymentFact::MethodRemoved { workspace, .. } => {
-                self.workspaces.entry(*workspace).or_default().auto.remove_method();
+            PaymentFact::MethodRemoved { workspace, at } => {
+                self.workspaces.entry(*workspace).or_default().auto.remove_method(*at);
+            }
+            PaymentFact::MethodDetached { workspace, method, .. } => {
+                self.workspaces.entry(*workspace).or_default().auto.detached(method);
             }
             PaymentFact::AttemptStarted(started) => {
                 self.workspaces.entry(started.workspace).or_default().auto.started(started);
@@ -330,7 +333,7 @@ impl Payments {
         let known = self.workspaces.entry(paid.workspace).or_default();
         known.payments.push(paid.intent.clone());
         if let Some(method) = &paid.method {
-            known.auto.keep(method.clone());
+            known.auto.keep(method.clone(), paid.at);
         }
         match paid.source {
             Source::Checkout(id) => {

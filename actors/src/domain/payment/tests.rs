@@ -285,6 +285,47 @@ fn a_card_that_was_removed_pays_no_more_until_one_is_saved_again() {
 }
 
 #[test]
+fn a_card_leaves_when_it_is_replaced_or_removed_and_no_payment_with_it_is_under_way() {
+    let mut desk = Desk::with_checkout(true);
+    let leaving = |desk: &Desk| desk.payments.leaving_cards().map(|card| card.method.to_string()).collect::<Vec<_>>();
+    let save = |card: &str| {
+        PaymentFact::Paid(Paid {
+            intent: format!("pi_{card}").into(),
+            workspace: workspace(),
+            source: Source::Checkout(checkout()),
+            amount: usd(20),
+            receipt: 1,
+            method: Some(SavedMethod { customer: "cus_1".into(), method: card.into(), card: None }),
+            at: NOON,
+        })
+    };
+    let detached = |card: &str| PaymentFact::MethodDetached { workspace: workspace(), method: card.into(), at: NOON };
+    desk.note(&save("first"));
+    desk.note(&save("first"));
+    assert_eq!(leaving(&desk), [""; 0], "it is used");
+    desk.note(&save("second"));
+    assert_eq!(leaving(&desk), ["first"], "another was saved");
+    desk.note(&detached("first"));
+
+    let rule = Some(AutoTopUpRule { threshold: usd(5), amount: usd(30) });
+    desk.note(&PaymentFact::AutoTopUpChanged(AutoTopUpChanged {
+        workspace: workspace(),
+        rule,
+        reason: None,
+        at: NOON,
+    }));
+    let attempt = AttemptId::from_bits(1);
+    let under_way = desk.payments.start_attempt(workspace(), usd(4), attempt, NOON).unwrap();
+    desk.note(&PaymentFact::AttemptStarted(under_way));
+    desk.note(&PaymentFact::MethodRemoved { workspace: workspace(), at: NOON });
+    assert_eq!(leaving(&desk), [""; 0], "a payment with it is under way");
+    desk.note(&PaymentFact::AttemptFailed { attempt, declined: false, reason: "".into(), at: NOON });
+    assert_eq!(leaving(&desk), ["second"]);
+    desk.note(&save("second"));
+    assert_eq!(leaving(&desk), [""; 0], "it was saved again");
+}
+
+#[test]
 fn auto_top_up_stops_at_three_a_day() {
     let mut desk = Desk::with_checkout(true);
     desk.hear(&paid(20)).unwrap();

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `POST`, `GET /v1/checkout/sessions`, `GET …/{id}` | sessions |
 //! | `POST /v1/payment_intents`, `GET …/{id}` | payments with a saved card; the card itself with `expand[]=payment_method` |
-//! | `POST /v1/payment_methods/{id}/detach` | removes a saved card |
+//! | `POST /v1/payment_methods/{id}/detach`, `GET …/{id}` | takes a saved card from its customer; the card |
 //! | `POST /v1/refunds` | refunds |
 //! | `GET /pay/{id}`, `POST /pay/{id}/pay`, `…/cancel` | the hosted page |
 //! | `GET /__stripe/state`, `POST /__stripe/script`, `/__stripe/dispute` | the desk, also as [`Desk`] |
@@ -167,6 +167,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/v1/payment_intents", web::post().to(create_intent))
         .route("/v1/payment_intents/{id}", web::get().to(show))
         .route("/v1/payment_methods/{id}/detach", web::post().to(detach))
+        .route("/v1/payment_methods/{id}", web::get().to(show_card))
         .route("/v1/refunds", web::post().to(create_refund))
         .route("/pay/{id}", web::get().to(pay_page))
         .route("/pay/{id}/pay", web::post().to(pay))
@@ -265,6 +266,13 @@ async fn show(desk: Data<Desk>, request: HttpRequest, id: web::Path<String>) -> 
     let query = page::parse_form(request.query_string().as_bytes());
     let whole = query.iter().any(|(name, value)| name == "expand[]" && value == "payment_method");
     HttpResponse::Ok().json(if whole { state::with_method(object) } else { object.clone() })
+}
+
+async fn show_card(desk: Data<Desk>, id: web::Path<String>) -> HttpResponse {
+    match desk.state.lock().card(&id) {
+        Ok(card) => HttpResponse::Ok().json(card),
+        Err(refusal) => refuse(&refusal),
+    }
 }
 
 async fn pay_page(desk: Data<Desk>, id: web::Path<String>) -> HttpResponse {

@@ -269,13 +269,19 @@ impl State {
     }
 
     pub(super) fn detach(&mut self, method: &str) -> Made {
-        if !self.intents.values().any(|intent| get(intent, "payment_method") == method) {
-            return Err(Refusal::new(404, "resource_missing"));
-        }
+        self.card(method)?;
         if !self.detached.insert(method.to_owned()) {
             return Err(Refusal::new(400, "payment_method_unexpected_state"));
         }
-        Ok((json!({ "id": method, "object": "payment_method", "customer": null }), Vec::new()))
+        Ok((self.card(method)?, Vec::new()))
+    }
+
+    /// A card that something was paid with.
+    pub(super) fn card(&self, method: &str) -> Result<Value, Refusal> {
+        let paid = self.intents.values().find(|intent| get(intent, "payment_method") == method);
+        let paid = paid.ok_or_else(|| Refusal::new(404, "resource_missing"))?;
+        let customer = Some(get(paid, "customer")).filter(|_| !self.detached.contains(method));
+        Ok(json!({ "id": method, "object": "payment_method", "customer": customer }))
     }
 
     pub(super) fn create_refund(&mut self, form: &Form) -> Made {

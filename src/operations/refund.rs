@@ -102,6 +102,7 @@ fn refused(error: PaymentError) -> ApiError {
         PaymentError::NotConfigured
         | PaymentError::BadAmount { .. }
         | PaymentError::NoMethod
-        | PaymentError::BadThreshold { .. } => ApiError::new(Code::InvalidRequest, text),
+        | PaymentError::BadThreshold { .. }
+        | PaymentError::BadMonthlyMax { .. } => ApiError::new(Code::InvalidRequest, text),
     }
 }

@@ -84,6 +84,12 @@ pub enum PaymentError {
         /// The largest.
         max: NanoUsd,
     },
+    /// A bound of a month within which nothing could be paid.
+    #[error("the bound of a month is at least one payment: {min} US dollars")]
+    BadMonthlyMax {
+        /// One payment.
+        min: NanoUsd,
+    },
     /// There is no such workspace.
     #[error("there is no such workspace")]
     NoWorkspace,
@@ -320,6 +326,9 @@ impl Payments {
                 return Err(PaymentError::BadThreshold { max });
             }
             self.checked(rule.amount)?;
+            if rule.monthly_max.is_some_and(|most| most < rule.amount) {
+                return Err(PaymentError::BadMonthlyMax { min: rule.amount });
+            }
         }
         self.core
             .decide(|office, at| {

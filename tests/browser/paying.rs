@@ -40,8 +40,10 @@ async fn somebody_tops_up_and_sees_the_balance() {
     browser.text_with("#balance", "$12.50").await;
     browser.find("#auto-threshold").await.send_keys("5").await.unwrap();
     browser.find("#auto-amount").await.send_keys("10").await.unwrap();
+    browser.find("#auto-monthly-max").await.send_keys("100").await.unwrap();
     browser.find("form[action='/app/billing/auto-top-up'] button").await.click().await.unwrap();
-    browser.text_with("#auto-top-up", "When the balance falls below $5.00, the saved card pays $10.00.").await;
+    let in_force = "When the balance falls below $5.00, the saved card pays $10.00, at most $100.00 a month.";
+    browser.text_with("#auto-top-up", in_force).await;
     browser.look("billing-auto-top-up").await;
     browser.find("input[name='remove'] + button").await.click().await.unwrap();
     browser.text_with("#auto-top-up .notice", "The card was removed.").await;

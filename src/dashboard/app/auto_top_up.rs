@@ -20,8 +20,10 @@ use crate::relay::Worker;
 pub(super) struct Form {
     pub(super) threshold: String,
     pub(super) amount: String,
+    pub(super) monthly_max: String,
     pub(super) threshold_error: String,
     pub(super) amount_error: String,
+    pub(super) monthly_max_error: &'static str,
     /// What is wrong with more than a field.
     pub(super) trouble: String,
 }
@@ -34,6 +36,10 @@ pub(super) struct Section {
     /// What is in force, for whoever may not change it.
     pub(super) threshold: String,
     pub(super) amount: String,
+    /// What is paid in a month at most; empty where it has no bound.
+    pub(super) monthly_max: String,
+    /// What was paid in this month, where that has a bound.
+    pub(super) this_month: String,
     /// What the saved card is known by; `None` where none is saved.
     pub(super) card: Option<String>,
     pub(super) form: Form,
@@ -51,14 +57,24 @@ pub(super) struct Last {
     pub(super) tone: &'static str,
 }
 
+impl Form {
+    fn typed(fields: &Fields) -> Self {
+        let text = |name: &str| fields.get(name).unwrap_or_default().to_owned();
+        let (threshold, amount) = (text("threshold"), text("amount"));
+        Self { threshold, amount, monthly_max: text("monthly_max"), ..Self::default() }
+    }
+}
+
 impl Section {
     /// As it is in force; with a form that was refused, where one was.
     pub(super) fn of(worker: &Worker, visit: &Visit, saved: Option<&str>, refused: Option<Form>) -> Self {
-        let AutoTopUpView { rule, method, last, waits_until, off_because } = view(worker, visit);
+        let AutoTopUpView { rule, method, last, spent_this_month, waits_until, off_because } = view(worker, visit);
         let usd = |amount: Option<NanoUsd>| amount.map(format::usd).unwrap_or_default();
         let text = |amount: Option<NanoUsd>| amount.map(|amount| amount.to_string()).unwrap_or_default();
         let (threshold, amount) = (rule.map(|rule| rule.threshold), rule.map(|rule| rule.amount));
-        let in_force = Form { threshold: text(threshold), amount: text(amount), ..Form::default() };
+        let most = rule.and_then(|rule| rule.monthly_max);
+        let in_force =
+            Form { threshold: text(threshold), amount: text(amount), monthly_max: text(most), ..Form::default() };
         Self {
             on: rule.is_some(),
             saved: match saved {
@@ -68,6 +84,8 @@ impl Section {
             },
             threshold: usd(threshold),
             amount: usd(amount),
+            monthly_max: usd(most),
+            this_month: usd(most.map(|_| spent_this_month)),
             card: method.map(|method| method.card.map_or_else(|| "a saved card".to_owned(), |card| card.to_string())),
             form: refused.unwrap_or(in_force),
             last: last.as_ref().map(Last::of),
@@ -108,10 +126,9 @@ fn view(worker: &Worker, visit: &Visit) -> AutoTopUpView {
 }
 
 /// Reads the form: what shall hold, or the form with its mistakes.
-fn read(fields: &Fields, payments: &Payments) -> Result<AutoTopUpRule, Form> {
+fn read(fields: &Fields, payments: &Payments) -> Result<AutoTopUpRule, Box<Form>> {
     let (min, max) = payments.bounds();
-    let text = |name: &str| fields.get(name).unwrap_or_default().to_owned();
-    let mut form = Form { threshold: text("threshold"), amount: text("amount"), ..Form::default() };
+    let mut form = Form::typed(fields);
     let read = |text: &str| text.trim_start_matches('$').parse::<NanoUsd>().ok();
     let threshold = read(&form.threshold).filter(|threshold| threshold.is_positive() && *threshold <= max);
     if threshold.is_none() {
@@ -122,7 +139,17 @@ fn read(fields: &Fields, payments: &Payments) -> Result<AutoTopUpRule, Form> {
         let (min, max) = (format::usd(min), format::usd(max));
         form.amount_error = format!("Write an amount from {min} to {max}, in whole cents.");
     }
-    threshold.zip(amount).map(|(threshold, amount)| AutoTopUpRule { threshold, amount }).ok_or(form)
+    let monthly_max = match form.monthly_max.trim() {
+        "" => Some(None),
+        typed => read(typed).filter(|most| amount.is_none_or(|amount| *most >= amount)).map(Some),
+    };
+    if monthly_max.is_none() {
+        form.monthly_max_error = "Write an amount of one payment at least, or nothing.";
+    }
+    match (threshold, amount, monthly_max) {
+        (Some(threshold), Some(amount), Some(monthly_max)) => Ok(AutoTopUpRule { threshold, amount, monthly_max }),
+        _ => Err(Box::new(form)),
+    }
 }
 
 /// Switches it on, over or off, or removes the card.
@@ -141,16 +168,14 @@ pub(super) async fn set(worker: &Worker, visit: Visit, fields: &Fields) -> Resul
         Some(_) => None,
         None => match read(fields, payments) {
             Ok(rule) => Some(rule),
-            Err(form) => return Ok(billing::auto_top_up_refused(worker, &visit, form)),
+            Err(form) => return Ok(billing::auto_top_up_refused(worker, &visit, *form)),
         },
     };
     let audit = AuditRow { after: rule.map(written), ..audit(worker, &visit, "auto_topup.change") };
     match payments.set_auto_top_up(visit.workspace.id(), rule, audit).await {
         Ok(()) => Ok(page::see_other("/app/billing?saved=auto#auto-top-up")),
         Err(error @ (PaymentError::NoMethod | PaymentError::NotConfigured)) => {
-            let text = |name: &str| fields.get(name).unwrap_or_default().to_owned();
-            let (threshold, amount) = (text("threshold"), text("amount"));
-            let form = Form { threshold, amount, trouble: error.to_string(), ..Form::default() };
+            let form = Form { trouble: error.to_string(), ..Form::typed(fields) };
             Ok(billing::auto_top_up_refused(worker, &visit, form))
         }
         Err(error) => {
@@ -186,5 +211,5 @@ fn audit(worker: &Worker, visit: &Visit, action: &str) -> AuditRow {
 }
 
 fn written(rule: AutoTopUpRule) -> Value {
-    json!({ "threshold_usd": rule.threshold, "amount_usd": rule.amount })
+    json!({ "threshold_usd": rule.threshold, "amount_usd": rule.amount, "monthly_max_usd": rule.monthly_max })
 }

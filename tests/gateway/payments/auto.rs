@@ -76,6 +76,38 @@ async fn a_saved_card_pays_once_when_the_balance_falls_below_what_the_form_says(
 }
 
 #[actix_web::test]
+async fn auto_top_up_stops_at_what_a_month_may_cost() {
+    let (haven, fake, desk) = start().await;
+    let workspace = haven.workspace("0").await;
+    let finance = haven.stage(&workspace.id, Role::Finance).await;
+    save_card(&finance, &desk).await;
+    for wrong in ["29.99", "0", "-30", "much"] {
+        let fields = [("threshold", "1000"), ("amount", "30"), ("monthly_max", wrong)];
+        let refused = finance.submit(FORM, &fields).await;
+        assert_eq!(refused.status, 422, "{wrong}");
+        assert!(refused.text.contains("of one payment at least, or nothing"), "{wrong}: {}", refused.text);
+        assert!(refused.text.contains(&format!("value=\"{wrong}\"")), "{wrong} is still there");
+    }
+    for (most, paid, payments) in [("59.99", "$30.00 of $59.99", 1), ("$60.00", "$60.00 of $60.00", 2)] {
+        let fields = [("threshold", "1000"), ("amount", "30"), ("monthly_max", most)];
+        assert_eq!(finance.submit(FORM, &fields).await.status, 303);
+        talk(&haven, &workspace).await;
+        let page = page_with(&finance, paid).await;
+        assert!(page.contains("not before"), "{page}");
+        until("the payment", || async { (asked(&desk).len() == payments).then_some(()) }).await;
+        until("its credit", || async {
+            (haven.entries(&workspace, "topup").await.len() == 1 + payments).then_some(())
+        })
+        .await;
+        talk(&haven, &workspace).await;
+        assert_eq!(asked(&desk).len(), payments);
+    }
+    let audit = haven.admin_get("/audit").await.to_string();
+    assert!(audit.contains(r#""monthly_max_usd":"60.00""#), "{audit}");
+    end(haven, fake).await;
+}
+
+#[actix_web::test]
 async fn a_card_that_is_removed_is_gone_here_and_at_stripe_and_pays_no_more() {
     let (haven, fake, desk) = start().await;
     let workspace = haven.workspace("0").await;

@@ -1,13 +1,14 @@
 //! Auto top-up: when a payment without the customer may begin.
 //!
-//! One at a time, at most three in a day, never on a card that was declined twice in a row, and an hour after a failure
-//! at the earliest.
+//! One at a time, at most three in a day, never on a card that was declined twice in a row, an hour after a failure at the
+//! earliest, and within a month for no more than the customer said.
 
 use std::sync::Arc;
 
 use super::fact::{AttemptStarted, AutoTopUpChanged, AutoTopUpRule, PaymentFact, SavedMethod};
 use super::{Attempt, Payments};
 use crate::domain::ids::{AttemptId, WorkspaceId};
+use crate::domain::key::SpendReset;
 use crate::domain::money::NanoUsd;
 use crate::domain::time::UnixMillis;
 
@@ -17,6 +18,7 @@ pub const ATTEMPTS_A_DAY: usize = 3;
 const DECLINES_MAX: u32 = 2;
 const DAY_MILLIS: i64 = 86_400_000;
 const HOUR_MILLIS: i64 = 3_600_000;
+const MONTH: SpendReset = SpendReset::Monthly;
 
 /// What is known of a workspace's auto top-up.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +32,8 @@ pub(super) struct AutoTopUp {
     begun: Vec<UnixMillis>,
     /// The one that began last.
     last: Option<AttemptId>,
+    /// The month of the last attempt, and the sum of its attempts that did not fail.
+    month: (i32, NanoUsd),
     declines: u32,
     not_before: UnixMillis,
     /// Why it is off, where the customer did not do it.
@@ -67,6 +71,8 @@ impl AutoTopUp {
         (self.open, self.last) = (Some(attempt.attempt), Some(attempt.attempt));
         self.begun.retain(|begun| begun.plus_millis(DAY_MILLIS) > attempt.at);
         self.begun.push(attempt.at);
+        let spent = self.spent(attempt.at).checked_add(attempt.amount).unwrap_or(NanoUsd::MAX);
+        self.month = (MONTH.period_of(attempt.at), spent);
     }
 
     pub(super) fn succeeded(&mut self, attempt: AttemptId) {
@@ -78,18 +84,36 @@ impl AutoTopUp {
         self.open = self.open.filter(|open| *open != attempt);
     }
 
-    pub(super) fn failed(&mut self, attempt: AttemptId, declined: bool, at: UnixMillis) {
-        self.ended(attempt);
+    pub(super) fn failed(&mut self, attempt: &AttemptStarted, declined: bool, at: UnixMillis) {
+        self.ended(attempt.attempt);
+        let (month, spent) = &mut self.month;
+        if *month == MONTH.period_of(attempt.at) {
+            *spent = spent.checked_sub(attempt.amount).unwrap_or_default();
+        }
         self.declines += u32::from(declined);
         self.not_before = at.plus_millis(HOUR_MILLIS);
     }
 
-    /// Until when none may begin, where none may at `at`: a failure was lately, or the day is full.
+    /// What was paid or is under way in the month of `at`.
+    fn spent(&self, at: UnixMillis) -> NanoUsd {
+        let (month, spent) = self.month;
+        if month == MONTH.period_of(at) { spent } else { NanoUsd::ZERO }
+    }
+
+    /// When the month ends in which there is no room for one more payment.
+    fn month_full_until(&self, at: UnixMillis) -> Option<UnixMillis> {
+        let rule = self.rule?;
+        let most = rule.monthly_max?;
+        let room = self.spent(at).checked_add(rule.amount).is_ok_and(|sum| sum <= most);
+        if room { None } else { MONTH.end_of(MONTH.period_of(at)) }
+    }
+
+    /// Until when none may begin, where none may at `at`: a failure was lately, or the day or the month is full.
     fn waits_until(&self, at: UnixMillis) -> Option<UnixMillis> {
         let ends = self.begun.iter().map(|begun| begun.plus_millis(DAY_MILLIS)).filter(|end| *end > at);
         let ends: Vec<_> = ends.collect();
         let room = ends.len().checked_sub(ATTEMPTS_A_DAY).and_then(|place| ends.get(place)).copied();
-        room.into_iter().chain([self.not_before]).max().filter(|until| *until > at)
+        room.into_iter().chain([self.not_before]).chain(self.month_full_until(at)).max().filter(|until| *until > at)
     }
 }
 
@@ -102,6 +126,8 @@ pub struct AutoTopUpView {
     pub method: Option<SavedMethod>,
     /// The attempt that began last.
     pub last: Option<Attempt>,
+    /// What was paid or is under way in this month.
+    pub spent_this_month: NanoUsd,
     /// Until when no further one begins.
     pub waits_until: Option<UnixMillis>,
     /// Why it is off, where nobody of the workspace did it.
@@ -134,7 +160,7 @@ pub enum NotNow {
     /// One is under way.
     #[error("a payment is under way")]
     UnderWay,
-    /// Too many today, or too soon after a failure.
+    /// Too many today, too much this month, or too soon after a failure.
     #[error("the next attempt has to wait")]
     Wait,
 }
@@ -147,6 +173,7 @@ impl Payments {
             rule: auto.rule,
             method: auto.method.clone(),
             last: auto.last.and_then(|last| self.attempt(last)).cloned(),
+            spent_this_month: auto.spent(at),
             waits_until: auto.waits_until(at),
             off_because: auto.off_because.clone(),
         }

@@ -247,6 +247,9 @@ pub struct AutoTopUpRule {
     pub threshold: NanoUsd,
     /// How much is paid.
     pub amount: NanoUsd,
+    /// What is paid within a calendar month (UTC) at most; `None` is without a bound of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monthly_max: Option<NanoUsd>,
 }
 
 /// A payment without the customer began.

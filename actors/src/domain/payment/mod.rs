@@ -319,8 +319,8 @@ impl Payments {
             PaymentFact::AttemptFailed { attempt, declined, reason, at } => {
                 if let Some(attempt) = self.attempts.get_mut(attempt) {
                     attempt.outcome = Some(AttemptOutcome::Failed { declined: *declined, reason: reason.clone() });
-                    let (workspace, id) = (attempt.started.workspace, attempt.started.attempt);
-                    self.workspaces.entry(workspace).or_default().auto.failed(id, *declined, *at);
+                    let of = self.workspaces.entry(attempt.started.workspace).or_default();
+                    of.auto.failed(&attempt.started, *declined, *at);
                 }
             }
             PaymentFact::Parked { event, .. } => self.parked.push(event.clone()),

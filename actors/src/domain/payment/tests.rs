@@ -57,6 +57,10 @@ fn closed(won: bool) -> PaymentEvent {
     PaymentEvent::DisputeClosed { id: "dp_1".into(), intent: "pi_1".into(), amount: usd(20), won }
 }
 
+fn rule(threshold: i64, amount: i64, monthly_max: Option<NanoUsd>) -> AutoTopUpRule {
+    AutoTopUpRule { threshold: usd(threshold), amount: usd(amount), monthly_max }
+}
+
 /// Payments with the money beside them, as the workspace's actor keeps it.
 #[derive(Default)]
 struct Desk {
@@ -232,7 +236,7 @@ fn auto_top_up_tries_once_at_a_time_and_gives_up_after_two_declines() {
     let start =
         |desk: &Desk, balance, id, at| desk.payments.start_attempt(workspace(), balance, AttemptId::from_bits(id), at);
     assert_eq!(start(&desk, usd(1), 1, NOON), Err(NotNow::Off));
-    let rule = AutoTopUpRule { threshold: usd(5), amount: usd(30) };
+    let rule = rule(5, 30, None);
     let on = AutoTopUpChanged { workspace: workspace(), rule: Some(rule), reason: None, at: NOON };
     desk.note(&PaymentFact::AutoTopUpChanged(on));
     assert_eq!(start(&desk, usd(5), 1, NOON), Err(NotNow::Enough));
@@ -265,7 +269,7 @@ fn auto_top_up_tries_once_at_a_time_and_gives_up_after_two_declines() {
 fn a_card_that_was_removed_pays_no_more_until_one_is_saved_again() {
     let mut desk = Desk::with_checkout(true);
     desk.hear(&paid(20)).unwrap();
-    let rule = AutoTopUpRule { threshold: usd(5), amount: usd(30) };
+    let rule = rule(5, 30, None);
     let on = AutoTopUpChanged { workspace: workspace(), rule: Some(rule), reason: None, at: NOON };
     desk.note(&PaymentFact::AutoTopUpChanged(on.clone()));
     let id = AttemptId::from_bits(1);
@@ -307,7 +311,7 @@ fn a_card_leaves_when_it_is_replaced_or_removed_and_no_payment_with_it_is_under_
     assert_eq!(leaving(&desk), ["first"], "another was saved");
     desk.note(&detached("first"));
 
-    let rule = Some(AutoTopUpRule { threshold: usd(5), amount: usd(30) });
+    let rule = Some(rule(5, 30, None));
     desk.note(&PaymentFact::AutoTopUpChanged(AutoTopUpChanged {
         workspace: workspace(),
         rule,
@@ -329,7 +333,7 @@ fn a_card_leaves_when_it_is_replaced_or_removed_and_no_payment_with_it_is_under_
 fn auto_top_up_stops_at_three_a_day() {
     let mut desk = Desk::with_checkout(true);
     desk.hear(&paid(20)).unwrap();
-    let rule = AutoTopUpRule { threshold: usd(100), amount: usd(30) };
+    let rule = rule(100, 30, None);
     let on = AutoTopUpChanged { workspace: workspace(), rule: Some(rule), reason: None, at: NOON };
     desk.note(&PaymentFact::AutoTopUpChanged(on));
     for id in 1..=3_u8 {
@@ -389,4 +393,47 @@ proptest! {
         prop_assert_eq!(desk.available.checked_add(desk.writeoff).unwrap(), usd(14));
         prop_assert_eq!(desk.writeoff, NanoUsd::ZERO);
     }
+}
+
+#[test]
+fn auto_top_up_pays_no_more_in_a_month_than_was_allowed() {
+    // 00:00 UTC on the first of the month after.
+    let february = UnixMillis(1_801_440_000_000);
+    let mut desk = Desk::with_checkout(true);
+    desk.hear(&paid(20)).unwrap();
+    let on = |most| {
+        let rule = Some(rule(100, 30, Some(usd(most))));
+        PaymentFact::AutoTopUpChanged(AutoTopUpChanged { workspace: workspace(), rule, reason: None, at: NOON })
+    };
+    let start =
+        |desk: &Desk, id: u8, at| desk.payments.start_attempt(workspace(), usd(1), AttemptId::from_bits(id.into()), at);
+    let attempt = |desk: &mut Desk, id: u8, at, good: bool| {
+        desk.note(&PaymentFact::AttemptStarted(start(desk, id, at).unwrap()));
+        let source = Source::Auto(AttemptId::from_bits(id.into()));
+        let intent = format!("pi_auto_{id}").into();
+        desk.hear(&if good {
+            PaymentEvent::Paid { source, intent, amount: usd(30), method: None }
+        } else {
+            PaymentEvent::Failed { source, declined: false, reason: "no answer".into() }
+        })
+        .unwrap();
+    };
+    let spent = |desk: &Desk, at| desk.payments.auto_top_up(workspace(), at).spent_this_month;
+
+    desk.note(&on(60));
+    attempt(&mut desk, 1, NOON, false);
+    assert_eq!(spent(&desk, NOON), NanoUsd::ZERO, "one that failed counts no more");
+    let later = NOON.plus_millis(2 * 3_600_000);
+    attempt(&mut desk, 2, later, true);
+    desk.note(&on(59));
+    assert_eq!(start(&desk, 3, later), Err(NotNow::Wait), "30 more would be 60");
+    let view = desk.payments.auto_top_up(workspace(), later);
+    assert_eq!((view.spent_this_month, view.waits_until), (usd(30), Some(february)));
+    desk.note(&on(60));
+    assert_eq!(desk.payments.auto_top_up(workspace(), later).waits_until, None);
+    assert!(start(&desk, 3, later).is_ok(), "60 are within 60");
+    desk.note(&on(59));
+    assert_eq!(start(&desk, 3, UnixMillis(february.0 - 1)), Err(NotNow::Wait));
+    assert_eq!(spent(&desk, february), NanoUsd::ZERO);
+    assert!(start(&desk, 3, february).is_ok(), "another month");
 }
